@@ -1,0 +1,5 @@
+//! kafkascope: a Prometheus exporter for Apache Kafka.
+//!
+//! This file is the map: one module per room, data flows one way,
+//! `kafka → collect → state → derive → metrics → http`. ARCHITECTURE.md says why.
+

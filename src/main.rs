@@ -1,0 +1,3 @@
+//! The `kafkascope` program.
+
+fn main() {}
