@@ -3,3 +3,5 @@
 //! This file is the map: one module per room, data flows one way,
 //! `kafka → collect → state → derive → metrics → http`. ARCHITECTURE.md says why.
 
+pub mod kafka;
+pub mod model;

@@ -1,0 +1,131 @@
+//! What can go wrong with a call to Kafka: the operation, the target and the cause, in one line that a person understands.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::{BrokerId, KafkaCode};
+
+/// The question that was asked, in Kafka's own terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Set up the client.
+    Connect,
+    /// Metadata for all topics.
+    Metadata,
+    /// DescribeCluster.
+    DescribeCluster,
+    /// DescribeTopics.
+    DescribeTopics,
+    /// ListGroups.
+    ListGroups,
+    /// ConsumerGroupDescribe and DescribeGroups.
+    DescribeGroups,
+    /// OffsetFetch.
+    OffsetFetch,
+    /// ListOffsets.
+    ListOffsets,
+}
+
+impl Operation {
+    /// The name of the API, as in Kafka's protocol; the value of the label `api`.
+    #[must_use]
+    pub fn api(self) -> &'static str {
+        match self {
+            Self::Connect => "Connect",
+            Self::Metadata => "Metadata",
+            Self::DescribeCluster => "DescribeCluster",
+            Self::DescribeTopics => "DescribeTopics",
+            Self::ListGroups => "ListGroups",
+            Self::DescribeGroups => "DescribeGroups",
+            Self::OffsetFetch => "OffsetFetch",
+            Self::ListOffsets => "ListOffsets",
+        }
+    }
+}
+
+/// Whom or what the question was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The cluster as a whole.
+    Cluster,
+    /// One broker.
+    Broker(BrokerId),
+    /// One group at its coordinator.
+    Group(Arc<str>, BrokerId),
+}
+
+impl Target {
+    /// The broker that was asked, when it was a certain one.
+    #[must_use]
+    pub fn broker(&self) -> Option<BrokerId> {
+        match self {
+            Self::Cluster => None,
+            Self::Broker(broker) | Self::Group(_, broker) => Some(*broker),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("cluster"),
+            Self::Broker(broker) => write!(f, "broker {broker}"),
+            Self::Group(group, broker) => write!(f, "group {group:?} at broker {broker}"),
+        }
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// Kafka or librdkafka gave a code; the text says what it means and, where known, the detail.
+    #[error("{text} ({})", code.0)]
+    Code {
+        /// The code.
+        code: KafkaCode,
+        /// What it means.
+        text: String,
+    },
+    /// The exporter's own outer limit passed: librdkafka gave no answer at all.
+    #[error("no answer at all")]
+    NoAnswer,
+    /// The broker did not answer lately and was not asked again in this pass.
+    #[error("not asked: the broker did not answer lately")]
+    NotAsked,
+    /// The client is shutting down.
+    #[error("the client is shutting down")]
+    Closed,
+}
+
+/// A failed call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} to {target} failed: {cause}", operation.api())]
+pub struct KafkaError {
+    /// What was asked.
+    pub operation: Operation,
+    /// Of whom.
+    pub target: Target,
+    /// Why it failed.
+    pub cause: Cause,
+}
+
+impl KafkaError {
+    /// The code, when Kafka or librdkafka gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<KafkaCode> {
+        match &self.cause {
+            Cause::Code { code, .. } => Some(*code),
+            Cause::NoAnswer | Cause::NotAsked | Cause::Closed => None,
+        }
+    }
+
+    /// Whether no answer came, as opposed to a refusal.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        match &self.cause {
+            Cause::Code { code, .. } => code.is_silence(),
+            Cause::NoAnswer => true,
+            Cause::NotAsked | Cause::Closed => false,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Identifiers and offsets as types of their own, so that mixing them does not compile.
+
+use std::fmt;
+
+/// A broker's node id, as in the cluster's metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BrokerId(pub i32);
+
+impl fmt::Display for BrokerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A partition's number within its topic. Kafka numbers them 0, 1, 2, … without gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionId(pub i32);
+
+impl PartitionId {
+    /// The partition's place in a column that holds a topic's partitions in order; `None` for a negative number.
+    #[must_use]
+    pub fn index(self) -> Option<usize> {
+        usize::try_from(self.0).ok()
+    }
+
+    /// The partition at a place of such a column; `None` beyond Kafka's 32-bit numbers.
+    #[must_use]
+    pub fn from_index(index: usize) -> Option<Self> {
+        i32::try_from(index).ok().map(Self)
+    }
+}
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A topic's unique id (KIP-516): a topic that is deleted and created again has a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TopicId(pub u128);
+
+impl fmt::Display for TopicId {
+    /// The eight-four-four-four-twelve form of RFC 9562.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = format!("{:032x}", self.0);
+        write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+}
+
+/// A position in a partition's log: never negative. Kafka's negative markers (−1, −1001, …) are not offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offset(i64);
+
+impl Offset {
+    /// The offset, or `None` for one of Kafka's negative markers.
+    #[must_use]
+    pub fn new(raw: i64) -> Option<Self> {
+        (raw >= 0).then_some(Self(raw))
+    }
+
+    /// The plain number.
+    #[must_use]
+    pub fn get(self) -> i64 {
+        self.0
+    }
+
+    /// How many offsets lie from `earlier` up to this one; zero when this one is not ahead.
+    #[must_use]
+    pub fn distance_from(self, earlier: Self) -> Messages {
+        Messages(self.0.saturating_sub(earlier.0).max(0).unsigned_abs())
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An offset that may be unknown, in the eight bytes of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaybeOffset(i64);
+
+impl MaybeOffset {
+    /// Not known.
+    pub const UNKNOWN: Self = Self(-1);
+
+    /// The offset, when it is known.
+    #[must_use]
+    pub fn get(self) -> Option<Offset> {
+        Offset::new(self.0)
+    }
+}
+
+impl From<Offset> for MaybeOffset {
+    fn from(offset: Offset) -> Self {
+        Self(offset.0)
+    }
+}
+
+impl From<Option<Offset>> for MaybeOffset {
+    fn from(offset: Option<Offset>) -> Self {
+        offset.map_or(Self::UNKNOWN, Self::from)
+    }
+}
+
+/// A count of messages by arithmetic on offsets: transaction markers and compacted records count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Messages(pub u64);
+
+impl Messages {
+    /// The sum, held at the largest number rather than wrapped.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negative_markers_are_not_offsets() {
+        assert_eq!(Offset::new(-1), None);
+        assert_eq!(Offset::new(-1001), None);
+        assert_eq!(MaybeOffset::from(Offset::new(-1)).get(), None);
+        assert_eq!(MaybeOffset::from(Offset::new(0)).get(), Offset::new(0));
+    }
+
+    #[test]
+    fn distance_never_goes_below_zero() {
+        let (a, b) = (Offset(5), Offset(9));
+        assert_eq!(b.distance_from(a), Messages(4));
+        assert_eq!(a.distance_from(b), Messages(0));
+    }
+
+    #[test]
+    fn topic_ids_print_as_uuids() {
+        assert_eq!(
+            TopicId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef).to_string(),
+            "01234567-89ab-cdef-0123-456789abcdef"
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! The facts about a Kafka cluster as plain data: no IO, no clocks, no metrics.
+
+mod cluster;
+mod code;
+mod group;
+mod ids;
+mod offsets;
+mod time;
+
+pub use cluster::{Broker, ClusterDescription, ClusterMetadata, PartitionMetadata, TopicDescription, TopicMetadata};
+pub use code::KafkaCode;
+pub use group::{GroupDescription, GroupKind, GroupListing, GroupState, TopicAssignment};
+pub use ids::{BrokerId, MaybeOffset, Messages, Offset, PartitionId, TopicId};
+pub use offsets::{CommittedOffsets, CommittedPartition, ListedPartition, OffsetSpec, TopicPartitions, TopicRows};
+pub use time::{Instants, Moment, WallTime};

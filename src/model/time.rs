@@ -1,0 +1,45 @@
+//! Points in time as values that are passed in: nothing here reads a clock.
+
+use std::time::Duration;
+
+/// A point on the process's monotonic clock, in milliseconds since it started. Ages are measured with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// The time from `earlier` to this moment; zero when it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment, `later` on.
+    #[must_use]
+    pub fn plus(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(later.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A point on the wall clock, in milliseconds since the Unix epoch. Timestamps that people see are made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WallTime(pub i64);
+
+impl WallTime {
+    /// Seconds since the Unix epoch, Prometheus's unit for timestamps.
+    #[must_use]
+    pub fn as_seconds(self) -> f64 {
+        // Milliseconds of any real date are far below 2^53.
+        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 ms")]
+        let milliseconds = self.0 as f64;
+        milliseconds / 1000.0
+    }
+}
+
+/// The same point on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instants {
+    /// On the monotonic clock.
+    pub moment: Moment,
+    /// On the wall clock.
+    pub wall: WallTime,
+}
