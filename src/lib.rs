@@ -3,5 +3,8 @@
 //! This file is the map: one module per room, data flows one way,
 //! `kafka → collect → state → derive → metrics → http`. ARCHITECTURE.md says why.
 
+pub mod derive;
 pub mod kafka;
+pub mod metrics;
 pub mod model;
+pub mod state;

@@ -5,6 +5,7 @@ mod code;
 mod group;
 mod ids;
 mod offsets;
+mod stats;
 mod time;
 
 pub use cluster::{Broker, ClusterDescription, ClusterMetadata, PartitionMetadata, TopicDescription, TopicMetadata};
@@ -12,4 +13,5 @@ pub use code::KafkaCode;
 pub use group::{GroupDescription, GroupKind, GroupListing, GroupState, TopicAssignment};
 pub use ids::{BrokerId, MaybeOffset, Messages, Offset, PartitionId, TopicId};
 pub use offsets::{CommittedOffsets, CommittedPartition, ListedPartition, OffsetSpec, TopicPartitions, TopicRows};
+pub use stats::{BreakerState, BrokerConnection, ConnectionStats};
 pub use time::{Instants, Moment, WallTime};

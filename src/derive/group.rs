@@ -1,0 +1,197 @@
+//! What a group's commits mean beside the ends of the logs: lag per partition, per topic and for the group.
+//!
+//! A lag pairs a commit with an end offset of the same pass, read after it. When one half of the pair fails to come,
+//! the last whole pair stands until it is older than the maximum age; halves of different passes are never mixed.
+
+use std::sync::Arc;
+
+use super::topic::add;
+use super::{Freshness, lag, lost};
+use crate::model::{Messages, Moment, Offset};
+use crate::state::{CommitTable, GroupTable, HistoryId, Segment, TopicTable, World};
+
+/// The lag of one row of a group's commits, with the time of the commit that it was derived from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowLag {
+    messages: Option<Messages>,
+    at: Moment,
+}
+
+impl RowLag {
+    const NONE: Self = Self { messages: None, at: Moment(0) };
+}
+
+/// What a group's commits on one topic add up to. One for each segment of the commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicLag {
+    /// The life of the topic that this is about; `None`: the topic does not exist.
+    history: Option<HistoryId>,
+    /// Sum of the committed offsets; `None` while one is unknown.
+    pub committed_sum: Option<u64>,
+    /// Sum of the lags; `None` while one is unknown, or when no committed partition exists.
+    pub lag_sum: Option<Messages>,
+    /// The largest known lag: a true lower bound when some are unknown.
+    pub max_lag: Option<Messages>,
+    /// Committed partitions that exist and whose lag is not known now.
+    pub unknown: u32,
+    /// Messages that were deleted before the group read them.
+    pub lost_sum: Option<Messages>,
+    lost_at: Moment,
+}
+
+/// One group with its lags.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupMeaning {
+    /// The facts that this was derived from.
+    pub table: Arc<GroupTable>,
+    /// One for each row of the commits.
+    rows: Vec<RowLag>,
+    /// One for each segment of the commits.
+    pub topics: Vec<TopicLag>,
+    /// The largest known lag of the group.
+    pub max_lag: Option<Messages>,
+}
+
+impl GroupMeaning {
+    /// Derives a group's lags; `previous` is what was derived before, of whose pairs the last whole ones may stand.
+    #[must_use]
+    pub fn of(table: &Arc<GroupTable>, world: &World, previous: Option<&Self>, freshness: &Freshness) -> Self {
+        let mut meaning = Self { table: table.clone(), rows: Vec::new(), topics: Vec::new(), max_lag: None };
+        let Some(commits) = table.commits.as_deref() else { return meaning };
+        meaning.rows.reserve_exact(commits.partitions.len());
+        meaning.topics.reserve_exact(commits.segments.len());
+        for segment in &commits.segments {
+            let topic = world.topic(segment.topic).map(AsRef::as_ref);
+            let before = previous.and_then(|previous| Before::find(previous, segment, topic));
+            let context = Context { commits, segment, topic, before, freshness };
+            let derived = context.derive(&mut meaning.rows);
+            meaning.max_lag = meaning.max_lag.max(derived.max_lag);
+            meaning.topics.push(derived);
+        }
+        meaning
+    }
+
+    /// The lag in a row of the commits, when it is known now.
+    #[must_use]
+    pub fn lag(&self, row: usize) -> Option<Messages> {
+        self.rows.get(row)?.messages
+    }
+
+    /// The commits with their derived sums, topic by topic.
+    pub fn segments(&self) -> impl Iterator<Item = (&CommitTable, &Segment, &TopicLag)> {
+        let commits = self.table.commits.as_deref();
+        commits.into_iter().flat_map(move |commits| {
+            commits.segments.iter().zip(&self.topics).map(move |(segment, lag)| (commits, segment, lag))
+        })
+    }
+}
+
+/// What was derived before of the same group and the same life of the topic.
+struct Before<'a> {
+    commits: &'a CommitTable,
+    segment: &'a Segment,
+    rows: &'a [RowLag],
+    topic: &'a TopicLag,
+}
+
+impl<'a> Before<'a> {
+    fn find(previous: &'a GroupMeaning, segment: &Segment, topic: Option<&TopicTable>) -> Option<Self> {
+        let commits = previous.table.commits.as_deref()?;
+        let place = commits.segments.binary_search_by_key(&segment.topic, |known| known.topic).ok()?;
+        let derived = previous.topics.get(place)?;
+        let same_life = derived.history.is_some() && derived.history == topic.map(|topic| topic.history);
+        same_life.then_some(Self { commits, segment: &commits.segments[place], rows: &previous.rows, topic: derived })
+    }
+
+    fn row(&self, partition: crate::model::PartitionId) -> Option<RowLag> {
+        self.rows.get(self.commits.row(self.segment, partition)?).copied()
+    }
+}
+
+/// Everything that one segment's derivation looks at.
+struct Context<'a> {
+    commits: &'a CommitTable,
+    segment: &'a Segment,
+    topic: Option<&'a TopicTable>,
+    before: Option<Before<'a>>,
+    freshness: &'a Freshness,
+}
+
+impl Context<'_> {
+    fn derive(&self, rows: &mut Vec<RowLag>) -> TopicLag {
+        let mut sum = TopicLag {
+            history: self.topic.map(|topic| topic.history),
+            committed_sum: Some(0),
+            lag_sum: None,
+            max_lag: None,
+            unknown: 0,
+            lost_sum: None,
+            lost_at: self.commits.at,
+        };
+        let mut existing = 0_u32;
+        let mut lags = Some(0);
+        for row in self.segment.rows.clone() {
+            let committed = self.freshness.commit(self.commits, row).map(|offset| offset.get().unsigned_abs());
+            sum.committed_sum = add(sum.committed_sum, committed);
+            let Some((topic, place)) = self.place(row) else {
+                rows.push(RowLag::NONE);
+                continue;
+            };
+            let derived = self.row_lag(topic, place, row);
+            existing += 1;
+            sum.unknown += u32::from(derived.messages.is_none());
+            lags = add(lags, derived.messages.map(|messages| messages.0));
+            sum.max_lag = sum.max_lag.max(derived.messages);
+            rows.push(derived);
+        }
+        sum.lag_sum = lags.filter(|_| existing > 0).map(Messages);
+        if existing > 0 {
+            self.add_lost(&mut sum);
+        }
+        sum
+    }
+
+    /// The row's partition, if it exists: a commit on one that does not has no lag.
+    fn place(&self, row: usize) -> Option<(&TopicTable, usize)> {
+        let topic = self.topic?;
+        Some((topic, topic.place(self.commits.partitions[row])?))
+    }
+
+    fn row_lag(&self, topic: &TopicTable, place: usize, row: usize) -> RowLag {
+        let paired = self
+            .pair(topic, place, row)
+            .map(|(committed, start, end)| RowLag { messages: Some(lag(end, committed, start)), at: self.commits.at });
+        let standing = || self.before.as_ref()?.row(self.commits.partitions[row]);
+        paired.or_else(standing).filter(|derived| self.freshness.is_fresh(derived.at)).unwrap_or(RowLag::NONE)
+    }
+
+    /// Commit, start and end of one pass. A partition without a leader cannot move, so its last offsets belong to any pass.
+    fn pair(&self, topic: &TopicTable, place: usize, row: usize) -> Option<(Offset, Offset, Offset)> {
+        let committed = self.commits.offsets[row].get().filter(|_| self.commits.is_current(row))?;
+        let end = self.freshness.end(topic, place)?;
+        let start = self.freshness.start(topic, place)?;
+        let same_pass = topic.ends[place].round == self.commits.round || self.freshness.stands_still(topic, place);
+        same_pass.then_some((committed, start, end))
+    }
+
+    /// Adds up what was lost. The log start must not be newer than the commit, or what the group read meanwhile would
+    /// count as lost; when it is, the last sum stands.
+    fn add_lost(&self, sum: &mut TopicLag) {
+        let of_row = |row: usize| {
+            let Some((topic, place)) = self.place(row) else { return Some(0) };
+            let committed = self.commits.offsets[row].get().filter(|_| self.commits.is_current(row))?;
+            let start = self.freshness.start(topic, place)?;
+            (topic.starts[place].at <= self.commits.at).then(|| lost(start, committed).0)
+        };
+        let fresh = self.segment.rows.clone().map(of_row).try_fold(0, |total, part| add(Some(total), part));
+        sum.lost_sum = fresh.map(Messages);
+        if sum.lost_sum.is_none()
+            && let Some(before) = &self.before
+        {
+            (sum.lost_sum, sum.lost_at) = (before.topic.lost_sum, before.topic.lost_at);
+        }
+        if !self.freshness.is_fresh(sum.lost_at) {
+            sum.lost_sum = None;
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What the facts mean: pure functions of state and time, without IO and without a clock.
+
+mod group;
+mod lag;
+mod snapshot;
+mod topic;
+
+pub use group::{GroupMeaning, RowLag, TopicLag};
+pub use lag::{lag, lost};
+pub use snapshot::{Freshness, Snapshot};
+pub use topic::TopicMeaning;

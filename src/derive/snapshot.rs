@@ -1,0 +1,115 @@
+//! A published snapshot: the world and its meaning at one point in time, immutable and whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{GroupMeaning, TopicMeaning};
+use crate::model::{Instants, Moment, Offset};
+use crate::state::{CommitTable, GroupTable, Membership, Reading, TopicIx, TopicTable, World};
+
+/// Decides whether a value is young enough to be shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Freshness {
+    /// The time of the snapshot.
+    pub now: Moment,
+    /// No value older than this is shown.
+    pub max_age: Duration,
+}
+
+impl Freshness {
+    /// Whether a value that was read then may be shown now.
+    #[must_use]
+    pub fn is_fresh(&self, at: Moment) -> bool {
+        self.now.since(at) <= self.max_age
+    }
+
+    /// Whether a partition has no leader, as fresh metadata says: its log cannot move.
+    #[must_use]
+    pub fn stands_still(&self, table: &TopicTable, place: usize) -> bool {
+        table.placements[place].leader.is_none() && self.is_fresh(table.metadata_at)
+    }
+
+    fn offset(&self, table: &TopicTable, place: usize, reading: &Reading) -> Option<Offset> {
+        reading.known().filter(|_| self.is_fresh(reading.at) || self.stands_still(table, place))
+    }
+
+    /// A partition's high watermark, when it may be shown.
+    #[must_use]
+    pub fn end(&self, table: &TopicTable, place: usize) -> Option<Offset> {
+        self.offset(table, place, &table.ends[place])
+    }
+
+    /// A partition's log start offset, when it may be shown.
+    #[must_use]
+    pub fn start(&self, table: &TopicTable, place: usize) -> Option<Offset> {
+        self.offset(table, place, &table.starts[place])
+    }
+
+    /// A committed offset, when it may be shown.
+    #[must_use]
+    pub fn commit(&self, commits: &CommitTable, row: usize) -> Option<Offset> {
+        commits.offsets[row].get().filter(|_| self.is_fresh(commits.read_at(row)))
+    }
+
+    /// A group's description, when it may be shown.
+    #[must_use]
+    pub fn membership<'a>(&self, group: &'a GroupTable) -> Option<&'a Membership> {
+        group.membership.as_ref().filter(|membership| self.is_fresh(membership.at))
+    }
+}
+
+/// One cluster's facts and what they mean.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The facts.
+    pub world: World,
+    /// Sums by topic place.
+    topics: Vec<TopicMeaning>,
+    /// The groups, ordered by name.
+    pub groups: Vec<Arc<GroupMeaning>>,
+    /// When this was derived.
+    pub derived_at: Instants,
+    /// What may be shown.
+    pub freshness: Freshness,
+}
+
+impl Snapshot {
+    /// Derives a snapshot of the world as it is; `previous` is the one before it.
+    #[must_use]
+    pub fn derive(world: &World, previous: Option<&Self>, max_age: Duration, now: Instants) -> Self {
+        let freshness = Freshness { now: now.moment, max_age };
+        let topics = world
+            .topics
+            .iter()
+            .map(|table| table.as_ref().map(|table| TopicMeaning::of(table, &freshness)).unwrap_or_default())
+            .collect();
+        let groups = world
+            .groups
+            .iter()
+            .map(|table| {
+                let before = previous.and_then(|previous| previous.group(&table.name));
+                Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness))
+            })
+            .collect();
+        Self { world: world.clone(), topics, groups, derived_at: now, freshness }
+    }
+
+    /// A group by name.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Arc<GroupMeaning>> {
+        let place = self.groups.binary_search_by(|group| group.table.name.as_ref().cmp(name)).ok()?;
+        self.groups.get(place)
+    }
+
+    /// The sums of an existing topic.
+    #[must_use]
+    pub fn topic(&self, ix: TopicIx) -> TopicMeaning {
+        self.topics.get(ix.index()).copied().unwrap_or_default()
+    }
+
+    /// Whether the metadata is young enough to say who and what is in the cluster.
+    #[must_use]
+    pub fn has_metadata(&self) -> bool {
+        self.world.metadata_at.is_some_and(|at| self.freshness.is_fresh(at))
+    }
+}

@@ -1,0 +1,39 @@
+//! What the web side sees of one cluster: its last published snapshot and how it is to be labelled.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use crate::derive::Snapshot;
+use crate::model::ConnectionStats;
+
+/// How fine the series of topics or groups are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Granularity {
+    /// A series for each partition, and the sums.
+    #[default]
+    Partition,
+    /// The sums only: no family with a label `partition`.
+    Topic,
+}
+
+/// One cluster as the web side sees it. The poller publishes into it, a scrape copies the handles and works unlocked.
+#[derive(Debug)]
+pub struct ClusterSource {
+    /// The value of the label `cluster_name`; `None`: the only, nameless cluster.
+    pub name: Option<Arc<str>>,
+    /// Where it is, as configured: for the status page.
+    pub bootstrap_servers: Vec<String>,
+    /// Constant labels of every `kafka_` series.
+    pub labels: Vec<(String, String)>,
+    /// Of `kafka_topic_…`.
+    pub topic_granularity: Granularity,
+    /// Of `kafka_consumergroup_…`.
+    pub group_granularity: Granularity,
+    /// The last published snapshot; `None` before the first pass ended.
+    pub snapshot: ArcSwapOption<Snapshot>,
+    /// What the connections have done.
+    pub connections: ArcSwap<ConnectionStats>,
+    /// The last failure of a pass in words, for the status page; `None` when the last pass reached the cluster.
+    pub last_error: ArcSwapOption<String>,
+}

@@ -1,0 +1,51 @@
+//! One group: what its coordinator says of it, and what it has committed.
+
+use std::sync::Arc;
+
+use super::{CommitTable, TopicIx};
+use crate::model::{BrokerId, GroupKind, GroupState, Moment};
+
+/// What the members of a group hold of one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignedTopic {
+    /// The topic.
+    pub topic: TopicIx,
+    /// Members that hold at least one partition of it.
+    pub members: u32,
+    /// Partitions that some member holds.
+    pub partitions: u32,
+}
+
+/// A group's description, as of one DescribeGroups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The broker that coordinates the group.
+    pub coordinator: BrokerId,
+    /// Classic or KIP-848.
+    pub kind: GroupKind,
+    /// Its state.
+    pub state: GroupState,
+    /// The assignor in use; empty when there is none.
+    pub protocol: Arc<str>,
+    /// Whether its consumers assign partitions for themselves.
+    pub is_simple: bool,
+    /// How many members it has.
+    pub members: u32,
+    /// What they hold, ordered by topic.
+    pub assignment: Vec<AssignedTopic>,
+    /// When the description came.
+    pub at: Moment,
+}
+
+/// One group. A part that was never told is `None`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupTable {
+    /// Its id.
+    pub name: Arc<str>,
+    /// The broker that last listed it, or said that it coordinates it.
+    pub coordinator: BrokerId,
+    /// Its description.
+    pub membership: Option<Membership>,
+    /// Its commits.
+    pub commits: Option<Arc<CommitTable>>,
+}

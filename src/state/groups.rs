@@ -1,0 +1,197 @@
+//! All groups of a cluster, ordered by name: who appears, who is gone, and when that is certain.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{CommitTable, GroupTable, Membership};
+use crate::model::{BrokerId, GroupListing};
+
+/// How many complete rounds of lists must come without a group before it counts as gone:
+/// lists are short while a coordinator loads.
+const MISSED_LISTS_UNTIL_GONE: u8 = 2;
+
+/// What the brokers listed in one pass.
+#[derive(Debug, Clone, Default)]
+pub struct GroupLists {
+    /// Each broker that answered, with the groups that it coordinates.
+    pub lists: Vec<(BrokerId, Vec<GroupListing>)>,
+    /// Whether every broker of the cluster answered.
+    pub complete: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    table: Arc<GroupTable>,
+    missed_lists: u8,
+}
+
+/// The groups of one cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Groups {
+    /// Ordered by name.
+    entries: Vec<Entry>,
+}
+
+impl Groups {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The groups, ordered by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<GroupTable>> {
+        self.entries.iter().map(|entry| &entry.table)
+    }
+
+    /// One group.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<GroupTable>> {
+        self.place(name).map(|place| &self.entries[place].table)
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.entries.binary_search_by(|entry| entry.table.name.as_ref().cmp(name)).ok()
+    }
+
+    /// Takes in one pass's lists. `shown` says which listed groups are exported; one that no longer is leaves at once.
+    ///
+    /// A group that two brokers list (its coordinator moves) appears once, at the coordinator that it had before
+    /// where that is one of them.
+    pub fn apply_lists(&mut self, lists: &GroupLists, shown: impl Fn(&GroupListing) -> bool) {
+        let mut listed: HashMap<&Arc<str>, (BrokerId, bool)> = HashMap::new();
+        for (broker, groups) in &lists.lists {
+            for listing in groups {
+                let seen = (*broker, shown(listing));
+                let known = self.get(&listing.group).map(|table| table.coordinator);
+                let held = listed.entry(&listing.group).or_insert(seen);
+                if known == Some(*broker) {
+                    *held = seen;
+                }
+            }
+        }
+        self.entries.retain_mut(|entry| match listed.remove(&entry.table.name) {
+            Some((coordinator, shown)) => {
+                entry.missed_lists = 0;
+                if entry.table.coordinator != coordinator {
+                    Arc::make_mut(&mut entry.table).coordinator = coordinator;
+                }
+                shown
+            }
+            None => {
+                if lists.complete {
+                    entry.missed_lists = entry.missed_lists.saturating_add(1);
+                }
+                entry.missed_lists < MISSED_LISTS_UNTIL_GONE
+            }
+        });
+        for (name, (coordinator, shown)) in listed {
+            if shown {
+                let table = GroupTable { name: name.clone(), coordinator, membership: None, commits: None };
+                self.entries.push(Entry { table: Arc::new(table), missed_lists: 0 });
+            }
+        }
+        self.entries.sort_by(|a, b| a.table.name.cmp(&b.table.name));
+    }
+
+    /// Takes in a group's description.
+    pub fn set_membership(&mut self, name: &str, membership: Membership) {
+        if let Some(place) = self.place(name) {
+            let table = Arc::make_mut(&mut self.entries[place].table);
+            table.coordinator = membership.coordinator;
+            table.membership = Some(membership);
+        }
+    }
+
+    /// Takes in a group's commits.
+    pub fn set_commits(&mut self, name: &str, commits: CommitTable) {
+        if let Some(place) = self.place(name) {
+            Arc::make_mut(&mut self.entries[place].table).commits = Some(Arc::new(commits));
+        }
+    }
+
+    /// Forgets a group: its coordinator says that it is dead or not there.
+    pub fn remove(&mut self, name: &str) {
+        if let Some(place) = self.place(name) {
+            self.entries.remove(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{GroupKind, GroupState};
+
+    fn lists(complete: bool, brokers: &[(i32, &[&str])]) -> GroupLists {
+        let lists = brokers
+            .iter()
+            .map(|(broker, names)| {
+                let groups = names
+                    .iter()
+                    .map(|name| GroupListing {
+                        group: Arc::from(*name),
+                        state: GroupState::Stable,
+                        kind: GroupKind::Classic,
+                    })
+                    .collect();
+                (BrokerId(*broker), groups)
+            })
+            .collect();
+        GroupLists { lists, complete }
+    }
+
+    fn names(groups: &Groups) -> Vec<&str> {
+        groups.iter().map(|table| table.name.as_ref()).collect()
+    }
+
+    #[test]
+    fn gone_only_after_two_complete_lists() {
+        let mut groups = Groups::default();
+        groups.apply_lists(&lists(true, &[(1, &["b", "a"])]), |_| true);
+        assert_eq!(names(&groups), ["a", "b"]);
+        groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| true);
+        assert_eq!(names(&groups), ["a", "b"], "one list may be short");
+        for _ in 0..10 {
+            groups.apply_lists(&lists(false, &[(1, &["a"])]), |_| true);
+        }
+        assert_eq!(names(&groups), ["a", "b"], "incomplete lists say nothing");
+        groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| true);
+        assert_eq!(names(&groups), ["a"]);
+    }
+
+    #[test]
+    fn a_group_seen_again_starts_counting_anew() {
+        let mut groups = Groups::default();
+        for seen in [true, false, true, false, true] {
+            let present: &[&str] = if seen { &["a"] } else { &[] };
+            groups.apply_lists(&lists(true, &[(1, present)]), |_| true);
+            assert_eq!(names(&groups), ["a"]);
+        }
+    }
+
+    #[test]
+    fn listed_twice_appears_once_at_its_old_coordinator() {
+        let mut groups = Groups::default();
+        groups.apply_lists(&lists(true, &[(2, &["a"])]), |_| true);
+        groups.apply_lists(&lists(true, &[(1, &["a"]), (2, &["a"]), (3, &["a"])]), |_| true);
+        assert_eq!(names(&groups), ["a"]);
+        assert_eq!(groups.get("a").map(|table| table.coordinator), Some(BrokerId(2)));
+        groups.apply_lists(&lists(true, &[(3, &["a"])]), |_| true);
+        assert_eq!(groups.get("a").map(|table| table.coordinator), Some(BrokerId(3)));
+    }
+
+    #[test]
+    fn a_group_that_is_not_shown_any_more_leaves_at_once() {
+        let mut groups = Groups::default();
+        groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| true);
+        groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| false);
+        assert!(groups.is_empty());
+    }
+}

@@ -1,0 +1,133 @@
+//! One topic: where its partitions lie and which offsets they have, as columns by partition number.
+
+use std::sync::Arc;
+
+use super::Round;
+use crate::model::{BrokerId, MaybeOffset, Moment, Offset, PartitionId, TopicId, TopicMetadata};
+
+/// One life of a topic: no two lives of one cluster share it, be it under one name or several.
+/// Values read in one life say nothing about another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HistoryId(pub u32);
+
+/// Where a partition lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// The leader; `None`: the partition is offline.
+    pub leader: Option<BrokerId>,
+    /// The first of the replica list.
+    pub preferred: Option<BrokerId>,
+    /// Length of the replica list.
+    pub replicas: u16,
+    /// How many of them are in sync.
+    pub in_sync: u16,
+}
+
+/// An offset with the time and the pass in which it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The offset, if it was ever read.
+    pub offset: MaybeOffset,
+    /// When it was asked for.
+    pub at: Moment,
+    /// In which pass.
+    pub round: Round,
+}
+
+impl Reading {
+    /// Never read.
+    pub const NONE: Self = Self { offset: MaybeOffset::UNKNOWN, at: Moment(0), round: Round(0) };
+
+    /// The offset with its reading, when there is one.
+    #[must_use]
+    pub fn known(&self) -> Option<Offset> {
+        self.offset.get()
+    }
+}
+
+/// One topic. The columns are equally long: the partition count.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicTable {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id, once DescribeTopics has told it.
+    pub id: Option<TopicId>,
+    /// Which life of the name this is.
+    pub history: HistoryId,
+    /// When the metadata was read.
+    pub metadata_at: Moment,
+    /// Where each partition lies.
+    pub placements: Vec<Placement>,
+    /// The log start offset of each partition.
+    pub starts: Vec<Reading>,
+    /// The high watermark of each partition.
+    pub ends: Vec<Reading>,
+}
+
+impl TopicTable {
+    /// The number of partitions.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        self.placements.len()
+    }
+
+    /// The place of a partition in the columns, if the topic has it.
+    #[must_use]
+    pub fn place(&self, partition: PartitionId) -> Option<usize> {
+        partition.index().filter(|index| *index < self.placements.len())
+    }
+
+    /// A table from fresh metadata, with what the previous table of the same life knows.
+    ///
+    /// A partition count that fell starts a new life, `fresh`: Kafka never takes partitions away from a topic.
+    pub(super) fn from_metadata(
+        metadata: &TopicMetadata,
+        previous: Option<&Self>,
+        fresh: HistoryId,
+        at: Moment,
+    ) -> Self {
+        let placements = placements(metadata);
+        let count = placements.len();
+        let mut starts = vec![Reading::NONE; count];
+        let mut ends = vec![Reading::NONE; count];
+        let mut id = None;
+        let mut history = fresh;
+        if let Some(previous) = previous.filter(|previous| previous.partitions() <= count) {
+            history = previous.history;
+            id = previous.id;
+            starts[..previous.partitions()].copy_from_slice(&previous.starts);
+            ends[..previous.partitions()].copy_from_slice(&previous.ends);
+        }
+        Self { name: metadata.name.clone(), id, history, metadata_at: at, placements, starts, ends }
+    }
+
+    /// Takes note of the topic's id; another id than before starts a new life, `fresh`.
+    pub(super) fn set_id(&mut self, id: TopicId, fresh: HistoryId) {
+        let recreated = self.id.is_some_and(|known| known != id);
+        self.id = Some(id);
+        if recreated {
+            self.history = fresh;
+            self.starts.fill(Reading::NONE);
+            self.ends.fill(Reading::NONE);
+        }
+    }
+}
+
+/// The metadata's partitions as a column by number; a number that the answer leaves out has no leader and no replicas.
+fn placements(metadata: &TopicMetadata) -> Vec<Placement> {
+    let count = metadata.partitions.iter().filter_map(|partition| partition.id.index()).max().map_or(0, |max| max + 1);
+    // A broken answer must not make a column of billions: numbers are dense in Kafka.
+    let count = count.min(metadata.partitions.len());
+    let mut placements = vec![Placement { leader: None, preferred: None, replicas: 0, in_sync: 0 }; count];
+    for partition in &metadata.partitions {
+        if let Some(place) = partition.id.index().and_then(|index| placements.get_mut(index)) {
+            *place = Placement {
+                leader: partition.leader,
+                preferred: partition.replicas.first().copied(),
+                replicas: u16::try_from(partition.replicas.len()).unwrap_or(u16::MAX),
+                in_sync: partition.in_sync,
+            };
+        }
+    }
+    placements
+}

@@ -1,0 +1,302 @@
+//! One cluster as it is known now; every answer is applied here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{
+    AssignedTopic, Collectors, CommitTable, Groups, HistoryId, Membership, ReadAt, Reading, TopicIx, TopicNames,
+    TopicTable,
+};
+use crate::model::{
+    BreakerState, Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, GroupDescription,
+    GroupState, ListedPartition, Moment, OffsetSpec, TopicDescription, TopicRows,
+};
+
+/// A broker that is in the cluster, or that a replica list expects there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerFacts {
+    /// Its node id.
+    pub id: BrokerId,
+    /// Where it listens; `None` while the metadata does not name it.
+    pub endpoint: Option<Broker>,
+    /// Its rack, if it has one.
+    pub rack: Option<Arc<str>>,
+    /// Whether it answered in the last pass.
+    pub answers: bool,
+    /// Whether calls to it are let through.
+    pub breaker: BreakerState,
+}
+
+/// One cluster as it is known now. Cloning copies pointers only: that is how it is published.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// The cluster's id, once told.
+    pub cluster_id: Option<Arc<str>>,
+    /// Whether the last pass reached the cluster.
+    pub up: bool,
+    /// When the metadata was last read, if ever.
+    pub metadata_at: Option<Moment>,
+    /// Known and expected brokers, ordered by id.
+    pub brokers: Arc<Vec<BrokerFacts>>,
+    /// Topic names and their places.
+    pub names: Arc<TopicNames>,
+    /// The existing topics by place. `None`: free, or named by a commit only.
+    pub topics: Vec<Option<Arc<TopicTable>>>,
+    /// The existing topics' places, ordered by name.
+    pub topic_order: Arc<Vec<TopicIx>>,
+    /// The groups.
+    pub groups: Groups,
+    /// How the collectors fared.
+    pub collectors: Collectors,
+    /// The last history that was given out.
+    last_history: HistoryId,
+}
+
+impl World {
+    /// A world of which nothing is known.
+    #[must_use]
+    pub fn new(collectors: Collectors) -> Self {
+        Self {
+            cluster_id: None,
+            up: false,
+            metadata_at: None,
+            brokers: Arc::default(),
+            names: Arc::default(),
+            topics: Vec::new(),
+            topic_order: Arc::default(),
+            groups: Groups::default(),
+            collectors,
+            last_history: HistoryId::default(),
+        }
+    }
+
+    fn fresh_history(&mut self) -> HistoryId {
+        self.last_history = HistoryId(self.last_history.0.wrapping_add(1));
+        self.last_history
+    }
+
+    /// An existing topic.
+    #[must_use]
+    pub fn topic(&self, ix: TopicIx) -> Option<&Arc<TopicTable>> {
+        self.topics.get(ix.index())?.as_ref()
+    }
+
+    /// The existing topics, ordered by name.
+    pub fn topics_by_name(&self) -> impl Iterator<Item = (TopicIx, &Arc<TopicTable>)> {
+        self.topic_order.iter().filter_map(|ix| Some((*ix, self.topic(*ix)?)))
+    }
+
+    /// Takes in the metadata; `shown` says which topics are exported.
+    ///
+    /// A topic whose metadata failed keeps what is known of it, and its age.
+    pub fn apply_metadata(&mut self, metadata: &ClusterMetadata, shown: impl Fn(&str) -> bool, at: Moment) {
+        self.up = true;
+        self.metadata_at = Some(at);
+        self.apply_brokers(metadata);
+        let mut named = vec![false; self.names.places()];
+        for topic in metadata.topics.iter().filter(|topic| shown(&topic.name)) {
+            let Some(ix) = self.intern(&topic.name) else { continue };
+            if named.len() <= ix.index() {
+                named.resize(ix.index() + 1, false);
+            }
+            named[ix.index()] = true;
+            if topic.partitions.is_empty() {
+                continue;
+            }
+            let fresh = self.fresh_history();
+            let previous = self.topics[ix.index()].as_deref();
+            let table = TopicTable::from_metadata(topic, previous, fresh, at);
+            self.topics[ix.index()] = Some(Arc::new(table));
+        }
+        for (place, slot) in self.topics.iter_mut().enumerate() {
+            if !named.get(place).copied().unwrap_or(false) {
+                *slot = None;
+            }
+        }
+        self.order_topics();
+    }
+
+    fn apply_brokers(&mut self, metadata: &ClusterMetadata) {
+        let mut ids: BTreeSet<BrokerId> = metadata.brokers.iter().map(|broker| broker.id).collect();
+        let placements = metadata.topics.iter().flat_map(|topic| &topic.partitions);
+        ids.extend(placements.flat_map(|partition| partition.replicas.iter().copied()));
+        let brokers = ids
+            .into_iter()
+            .map(|id| {
+                let known = self.brokers.iter().find(|known| known.id == id);
+                BrokerFacts {
+                    id,
+                    endpoint: metadata.brokers.iter().find(|broker| broker.id == id).cloned(),
+                    rack: known.and_then(|known| known.rack.clone()),
+                    answers: known.is_some_and(|known| known.answers),
+                    breaker: known.map_or(BreakerState::Closed, |known| known.breaker),
+                }
+            })
+            .collect();
+        self.brokers = Arc::new(brokers);
+    }
+
+    fn order_topics(&mut self) {
+        let existing = || (0..self.topics.len()).filter_map(|place| self.topics[place].as_ref());
+        let ordered = self.topic_order.len() == existing().count()
+            && self.topic_order.iter().all(|ix| self.topics[ix.index()].is_some());
+        if ordered {
+            return;
+        }
+        let mut order: Vec<TopicIx> = existing().filter_map(|table| self.names.get(&table.name)).collect();
+        order.sort_by(|a, b| self.names.name(*a).cmp(&self.names.name(*b)));
+        self.topic_order = Arc::new(order);
+    }
+
+    fn intern(&mut self, name: &Arc<str>) -> Option<TopicIx> {
+        let ix = match self.names.get(name) {
+            Some(ix) => ix,
+            None => Arc::make_mut(&mut self.names).intern(name)?,
+        };
+        if self.topics.len() <= ix.index() {
+            self.topics.resize(ix.index() + 1, None);
+        }
+        Some(ix)
+    }
+
+    /// Takes note that the cluster was not reached in this pass.
+    pub fn mark_unreachable(&mut self) {
+        self.up = false;
+        for broker in Arc::make_mut(&mut self.brokers) {
+            broker.answers = false;
+        }
+    }
+
+    /// Takes note of which brokers answered in this pass, and whether calls to them are let through.
+    pub fn set_broker_health(&mut self, health: impl Fn(BrokerId) -> (bool, BreakerState)) {
+        for broker in Arc::make_mut(&mut self.brokers) {
+            (broker.answers, broker.breaker) = health(broker.id);
+        }
+    }
+
+    /// Takes in the cluster's id and its racks.
+    pub fn apply_cluster_description(&mut self, description: &ClusterDescription) {
+        if description.cluster_id.is_some() {
+            self.cluster_id.clone_from(&description.cluster_id);
+        }
+        for broker in Arc::make_mut(&mut self.brokers) {
+            // A broker that is away keeps the rack that it had.
+            if broker.endpoint.is_some() {
+                broker.rack = description.racks.iter().find(|(id, _)| *id == broker.id).map(|(_, rack)| rack.clone());
+            }
+        }
+    }
+
+    /// Takes in topic ids. A topic that came back under another id starts a new history.
+    pub fn apply_topic_ids(&mut self, descriptions: &[TopicDescription]) {
+        for description in descriptions {
+            let Ok(Some(id)) = description.id else { continue };
+            let fresh = self.fresh_history();
+            let Some(ix) = self.names.get(&description.name) else { continue };
+            let Some(table) = self.topics.get_mut(ix.index()).and_then(Option::as_mut) else { continue };
+            if table.id != Some(id) {
+                Arc::make_mut(table).set_id(id, fresh);
+            }
+        }
+    }
+
+    /// Takes in start or end offsets. Returns the topics of which an end fell: truncated, or another topic by now.
+    pub fn apply_offsets(
+        &mut self,
+        spec: OffsetSpec,
+        rows: &[TopicRows<ListedPartition>],
+        read: ReadAt,
+    ) -> Vec<Arc<str>> {
+        let mut fell = Vec::new();
+        for topic in rows {
+            let Some(ix) = self.names.get(&topic.topic) else { continue };
+            let Some(table) = self.topics.get_mut(ix.index()).and_then(Option::as_mut) else { continue };
+            let table = Arc::make_mut(table);
+            if apply_rows(table, spec, &topic.rows, read) {
+                fell.push(table.name.clone());
+            }
+        }
+        fell
+    }
+
+    /// Takes in a group's description. `Dead` means that the group is gone.
+    pub fn apply_group_description(&mut self, description: &GroupDescription, at: Moment) {
+        if description.state == GroupState::Dead {
+            self.groups.remove(&description.group);
+            return;
+        }
+        let mut assignment: Vec<AssignedTopic> = description
+            .assignment
+            .iter()
+            .filter_map(|assigned| {
+                Some(AssignedTopic {
+                    // Only topics that are exported: others have no place.
+                    topic: self.names.get(&assigned.topic).filter(|ix| self.topic(*ix).is_some())?,
+                    members: assigned.members,
+                    partitions: u32::try_from(assigned.partitions.len()).unwrap_or(u32::MAX),
+                })
+            })
+            .collect();
+        assignment.sort_by_key(|assigned| assigned.topic);
+        let membership = Membership {
+            coordinator: description.coordinator,
+            kind: description.kind,
+            state: description.state,
+            protocol: description.protocol.clone(),
+            is_simple: description.is_simple,
+            members: description.members,
+            assignment,
+            at,
+        };
+        self.groups.set_membership(&description.group, membership);
+    }
+
+    /// Takes in all commits of a group; `shown` says which topics are exported.
+    pub fn apply_commits(
+        &mut self,
+        group: &str,
+        answer: &CommittedOffsets,
+        shown: impl Fn(&str) -> bool,
+        read: ReadAt,
+    ) {
+        let previous = self.groups.get(group).and_then(|table| table.commits.clone());
+        let place = |topic: &Arc<str>| if shown(topic) { self.intern(topic) } else { None };
+        let table = CommitTable::from_answer(answer, place, previous.as_deref(), read);
+        self.groups.set_commits(group, table);
+    }
+
+    /// Frees the places of names that no topic and no group uses any more.
+    pub fn sweep_names(&mut self) {
+        let mut used: Vec<bool> = self.topics.iter().map(Option::is_some).collect();
+        let mut mark = |ix: TopicIx| {
+            if let Some(flag) = used.get_mut(ix.index()) {
+                *flag = true;
+            }
+        };
+        for group in self.groups.iter() {
+            group.commits.iter().flat_map(|commits| &commits.segments).for_each(|segment| mark(segment.topic));
+            group.membership.iter().flat_map(|member| &member.assignment).for_each(|assigned| mark(assigned.topic));
+        }
+        let free = |ix: TopicIx| used.get(ix.index()).copied().unwrap_or(false);
+        let garbage = (0..used.len()).any(|place| !used[place] && self.names.is_taken(place));
+        if garbage {
+            Arc::make_mut(&mut self.names).retain(free);
+        }
+    }
+}
+
+/// Writes rows into a topic's column; returns whether an end fell.
+fn apply_rows(table: &mut TopicTable, spec: OffsetSpec, rows: &[ListedPartition], read: ReadAt) -> bool {
+    let mut fell = false;
+    for row in rows {
+        let (Ok(offset), Some(place)) = (row.offset, table.place(row.partition)) else { continue };
+        let column = match spec {
+            OffsetSpec::Earliest => &mut table.starts,
+            OffsetSpec::Latest => &mut table.ends,
+        };
+        let cell = &mut column[place];
+        fell |= spec == OffsetSpec::Latest && cell.known().is_some_and(|known| offset < known);
+        *cell = Reading { offset: offset.into(), at: read.instants.moment, round: read.round };
+    }
+    fell
+}
