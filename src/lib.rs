@@ -3,8 +3,10 @@
 //! This file is the map: one module per room, data flows one way,
 //! `kafka → collect → state → derive → metrics → http`. ARCHITECTURE.md says why.
 
+pub mod collect;
 pub mod derive;
 pub mod kafka;
 pub mod metrics;
 pub mod model;
+pub mod schedule;
 pub mod state;

@@ -165,13 +165,14 @@ impl Context<'_> {
         paired.or_else(standing).filter(|derived| self.freshness.is_fresh(derived.at)).unwrap_or(RowLag::NONE)
     }
 
-    /// Commit, start and end of one pass. A partition without a leader cannot move, so its last offsets belong to any pass.
+    /// Commit, start and end that belong together: an end of the same pass, and a start that was read before the commit.
+    /// A partition without a leader cannot move, so its last offsets belong to every commit.
     fn pair(&self, topic: &TopicTable, place: usize, row: usize) -> Option<(Offset, Offset, Offset)> {
         let committed = self.commits.offsets[row].get().filter(|_| self.commits.is_current(row))?;
         let end = self.freshness.end(topic, place)?;
         let start = self.freshness.start(topic, place)?;
-        let same_pass = topic.ends[place].round == self.commits.round || self.freshness.stands_still(topic, place);
-        same_pass.then_some((committed, start, end))
+        let same_pass = topic.ends[place].round == self.commits.round && topic.starts[place].at <= self.commits.at;
+        (same_pass || self.freshness.stands_still(topic, place)).then_some((committed, start, end))
     }
 
     /// Adds up what was lost. The log start must not be newer than the commit, or what the group read meanwhile would

@@ -9,3 +9,7 @@ pub use group::{GroupMeaning, RowLag, TopicLag};
 pub use lag::{lag, lost};
 pub use snapshot::{Freshness, Snapshot};
 pub use topic::TopicMeaning;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+mod tests;

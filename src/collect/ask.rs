@@ -1,0 +1,86 @@
+//! The way every call takes: past the broker's breaker, within the bounds on calls in flight.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio::sync::Semaphore;
+
+use crate::kafka::{Cause, KafkaError, Operation, Target};
+use crate::model::BrokerId;
+use crate::schedule::Breakers;
+
+/// Calls in flight to one broker. More gain nothing: librdkafka handles a client's answers on one thread, and a broker
+/// handles one request per connection at a time.
+const MAX_IN_FLIGHT_PER_BROKER: usize = 8;
+
+/// Lets calls through to Kafka, or not.
+#[derive(Debug)]
+pub(super) struct Asker<K> {
+    pub(super) api: Arc<K>,
+    in_flight: Arc<Semaphore>,
+    breakers: Mutex<Breakers>,
+}
+
+impl<K> Asker<K> {
+    /// `in_flight` bounds the calls of all clusters together.
+    pub(super) fn new(api: Arc<K>, in_flight: Arc<Semaphore>) -> Self {
+        Self { api, in_flight, breakers: Mutex::default() }
+    }
+
+    /// The breakers. They are plain data: a panic while they were locked leaves them usable.
+    pub(super) fn breakers(&self) -> MutexGuard<'_, Breakers> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a call to no broker in particular.
+    ///
+    /// # Errors
+    /// The call's own.
+    pub(super) async fn cluster<T>(&self, call: impl Future<Output = Result<T, KafkaError>>) -> Result<T, KafkaError> {
+        let _permit = self.in_flight.acquire().await;
+        call.await
+    }
+
+    /// Makes a call to one broker, unless that was silent lately. Silence trips the breaker.
+    ///
+    /// # Errors
+    /// The call's own, or `NotAsked`.
+    pub(super) async fn broker<T>(
+        &self,
+        operation: Operation,
+        target: Target,
+        call: impl Future<Output = Result<T, KafkaError>>,
+    ) -> Result<T, KafkaError> {
+        let not_asked = |target| Err(KafkaError { operation, target, cause: Cause::NotAsked });
+        let Some(broker) = target.broker() else { return self.cluster(call).await };
+        if !self.breakers().lets_through(broker) {
+            return not_asked(target);
+        }
+        let _permit = self.in_flight.acquire().await;
+        // It may have been found silent while this call waited for its turn.
+        if !self.breakers().lets_through(broker) {
+            return not_asked(target);
+        }
+        let result = call.await;
+        if result.as_ref().is_err_and(KafkaError::is_silence) {
+            self.breakers().silent(broker);
+        }
+        result
+    }
+}
+
+/// Runs calls broker by broker, the brokers side by side: a slow one does not stand in the way of another's calls.
+pub(super) async fn each_broker<C, F, R>(calls: BTreeMap<BrokerId, Vec<C>>, run: impl Fn(BrokerId, C) -> F) -> Vec<R>
+where
+    F: Future<Output = R>,
+{
+    let run = &run;
+    let queues = calls.into_iter().map(|(broker, calls)| {
+        stream::iter(calls).map(move |call| run(broker, call)).buffer_unordered(MAX_IN_FLIGHT_PER_BROKER)
+    });
+    // Every stream of the selection is bounded by itself, and all together by the semaphore of the asker.
+    stream::select_all(queues.map(Box::pin)).collect().await
+}

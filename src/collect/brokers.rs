@@ -1,0 +1,153 @@
+//! The brokers collector: who is in the cluster, in which rack, and who answers.
+//!
+//! Every broker is asked for the groups that it coordinates. The answer is the groups collector's list and at the same
+//! time the sign that the broker lives: the metadata alone does not tell a frozen broker from a healthy one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::ask::{Asker, each_broker};
+use super::report::PassReport;
+use crate::kafka::{KafkaApi, KafkaError, Operation, Target};
+use crate::model::{BrokerId, GroupListing, Moment};
+use crate::state::{CollectorName, GroupLists, World};
+
+/// How often cluster id and racks are asked for while the set of brokers stays the same.
+const DESCRIPTION_MAX_AGE: Duration = Duration::from_secs(300);
+
+/// What the collector remembers between passes.
+#[derive(Debug, Default)]
+pub(super) struct Brokers {
+    described: Option<(Moment, BTreeSet<BrokerId>)>,
+    probes: HashMap<BrokerId, JoinHandle<bool>>,
+}
+
+impl Brokers {
+    /// Asks for cluster id and racks when the brokers changed or the last answer is old.
+    pub(super) async fn describe<K: KafkaApi>(
+        &mut self,
+        asker: &Asker<K>,
+        world: &mut World,
+        now: Moment,
+        report: &mut PassReport,
+    ) {
+        let members: BTreeSet<BrokerId> = members(world).collect();
+        let is_fresh =
+            |(at, known): &(Moment, BTreeSet<BrokerId>)| *known == members && now.since(*at) < DESCRIPTION_MAX_AGE;
+        if self.described.as_ref().is_some_and(is_fresh) {
+            report.cluster_description.hits += 1;
+            return;
+        }
+        report.cluster_description.misses += 1;
+        match asker.cluster(asker.api.describe_cluster()).await {
+            Ok(description) => {
+                world.apply_cluster_description(&description);
+                self.described = Some((now, members));
+            }
+            Err(error) => report.fail(CollectorName::Brokers, error),
+        }
+    }
+
+    /// Closes the breakers of the brokers whose probes were answered since the last pass.
+    pub(super) async fn harvest_probes<K: KafkaApi>(&mut self, asker: &Asker<K>) {
+        let done: Vec<BrokerId> =
+            self.probes.iter().filter(|(_, probe)| probe.is_finished()).map(|(broker, _)| *broker).collect();
+        for broker in done {
+            let Some(probe) = self.probes.remove(&broker) else { continue };
+            // A probe that panicked did not find the broker well either.
+            if probe.await.unwrap_or(false) {
+                asker.breakers().recovered(broker);
+            } else {
+                asker.breakers().silent(broker);
+            }
+        }
+    }
+
+    /// Sends a probe to every broker that was silent. Nobody waits for it: a dead broker holds up no pass.
+    pub(super) fn start_probes<K: KafkaApi>(&mut self, asker: &Asker<K>, world: &World) {
+        let is_member: BTreeSet<BrokerId> = members(world).collect();
+        let mut breakers = asker.breakers();
+        breakers.retain(|broker| is_member.contains(&broker));
+        for broker in breakers.start_probes() {
+            let api = asker.api.clone();
+            let probe = tokio::spawn(async move {
+                // A refusal is an answer.
+                api.list_groups(broker).await.map_or_else(|error| !error.is_silence(), |_| true)
+            });
+            if let Some(old) = self.probes.insert(broker, probe) {
+                old.abort();
+            }
+        }
+    }
+}
+
+impl Drop for Brokers {
+    fn drop(&mut self) {
+        self.probes.values().for_each(JoinHandle::abort);
+    }
+}
+
+/// Asks every broker for its groups. Returns the lists, and which brokers answered.
+pub(super) async fn list_groups<K: KafkaApi>(
+    asker: &Asker<K>,
+    world: &World,
+    report: &mut PassReport,
+) -> (GroupLists, BTreeSet<BrokerId>) {
+    let calls: BTreeMap<BrokerId, Vec<()>> = members(world).map(|broker| (broker, vec![()])).collect();
+    let results: Vec<(BrokerId, Result<Vec<GroupListing>, KafkaError>)> = each_broker(calls, |broker, ()| async move {
+        let call = asker.api.list_groups(broker);
+        (broker, asker.broker(Operation::ListGroups, Target::Broker(broker), call).await)
+    })
+    .await;
+    let mut lists = GroupLists::default();
+    let mut answered = BTreeSet::new();
+    for (broker, result) in results {
+        match result {
+            Ok(groups) => {
+                answered.insert(broker);
+                lists.lists.push((broker, groups));
+            }
+            Err(error) => {
+                if error.code().is_some_and(|code| !code.is_silence()) {
+                    answered.insert(broker);
+                }
+                report.fail(CollectorName::Groups, error);
+            }
+        }
+    }
+    // An expected broker that the metadata does not name may hold groups that nobody else lists.
+    lists.complete = world.brokers.iter().all(|broker| lists.lists.iter().any(|(id, _)| *id == broker.id));
+    (lists, answered)
+}
+
+/// The brokers that the metadata names: those that can be asked.
+pub(super) fn members(world: &World) -> impl Iterator<Item = BrokerId> {
+    world.brokers.iter().filter(|broker| broker.endpoint.is_some()).map(|broker| broker.id)
+}
+
+/// Asks for the metadata and takes it in; the cluster counts as reached when it comes.
+pub(super) async fn metadata<K: KafkaApi>(
+    asker: &Asker<K>,
+    world: &mut World,
+    shown: &dyn Fn(&str) -> bool,
+    now: Moment,
+    report: &mut PassReport,
+) -> bool {
+    match asker.cluster(asker.api.metadata()).await {
+        Ok(metadata) => {
+            world.apply_metadata(&metadata, shown, now);
+            true
+        }
+        Err(error) => {
+            report.fail(CollectorName::Brokers, error.clone());
+            report.fail(CollectorName::Topics, error);
+            false
+        }
+    }
+}
+
+/// Shares one name list between futures without copying the names.
+pub(super) type Names = Vec<Arc<str>>;

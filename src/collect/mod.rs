@@ -1,0 +1,17 @@
+//! Collectors: what to ask Kafka next and what came back. One file per collector; `pass` puts them in order.
+
+mod ask;
+mod brokers;
+mod clock;
+mod commits;
+mod groups;
+mod offsets;
+mod pass;
+mod report;
+mod settings;
+mod topics;
+
+pub use clock::{Clock, SystemClock};
+pub use pass::Poller;
+pub use report::{CacheUse, PassReport};
+pub use settings::{GroupScope, NamePredicate, PollSettings, TopicScope};

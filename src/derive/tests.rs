@@ -1,0 +1,284 @@
+//! The rules of lag against a slow, obvious oracle, over random histories in which any answer may fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{
+    BrokerId, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupKind, GroupListing, GroupState, Instants,
+    KafkaCode, ListedPartition, Messages, Moment, Offset, OffsetSpec, PartitionId, PartitionMetadata, TopicMetadata,
+    TopicRows, WallTime,
+};
+use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, Round, World};
+
+const PARTITIONS: usize = 3;
+const PASS: u64 = 15_000;
+const MAX_AGE: Duration = Duration::from_secs(40);
+
+/// What Kafka answers in one pass; `None` is a failure.
+#[derive(Debug, Clone)]
+struct Pass {
+    leaderless: [bool; PARTITIONS],
+    starts: [Option<i64>; PARTITIONS],
+    ends: [Option<i64>; PARTITIONS],
+    /// `None`: the whole call failed. A row: `Ok(None)` no commit, `Err` this row failed.
+    commits: Option<[Result<Option<i64>, ()>; PARTITIONS]>,
+    /// Whether the topic came back with fewer partitions and grew again before this pass.
+    recreated: bool,
+}
+
+fn passes() -> impl Strategy<Value = Vec<Pass>> {
+    let commit =
+        prop_oneof![4 => (0_i64..60).prop_map(|offset| Ok(Some(offset))), 1 => Just(Ok(None)), 1 => Just(Err(()))];
+    let pass = (
+        prop::array::uniform3(prop::bool::weighted(0.15)),
+        prop::array::uniform3(prop::option::weighted(0.8, 0_i64..30)),
+        prop::array::uniform3(prop::option::weighted(0.7, 20_i64..80)),
+        prop::option::weighted(0.8, prop::array::uniform3(commit)),
+        prop::bool::weighted(0.08),
+    );
+    prop::collection::vec(
+        pass.prop_map(|(leaderless, starts, ends, commits, recreated)| Pass {
+            leaderless,
+            starts,
+            ends,
+            commits,
+            recreated,
+        }),
+        1..12,
+    )
+}
+
+fn metadata(partitions: usize, leaderless: &[bool; PARTITIONS]) -> ClusterMetadata {
+    let partitions = (0..partitions)
+        .map(|place| PartitionMetadata {
+            id: PartitionId::from_index(place).unwrap(),
+            leader: (!leaderless[place]).then_some(BrokerId(1)),
+            replicas: vec![BrokerId(1)],
+            in_sync: 1,
+        })
+        .collect();
+    let topic = TopicMetadata { name: "t".into(), error: KafkaCode::NONE, partitions };
+    ClusterMetadata { brokers: Vec::new(), topics: vec![topic] }
+}
+
+fn listed(offsets: &[Option<i64>; PARTITIONS], leaderless: &[bool; PARTITIONS]) -> Vec<TopicRows<ListedPartition>> {
+    let rows = (0..PARTITIONS).filter(|place| !leaderless[*place]).map(|place| ListedPartition {
+        partition: PartitionId::from_index(place).unwrap(),
+        offset: offsets[place].and_then(Offset::new).ok_or(KafkaCode::LOCAL_NO_OFFSET),
+    });
+    vec![TopicRows { topic: "t".into(), rows: rows.collect() }]
+}
+
+fn committed(rows: &[Result<Option<i64>, ()>; PARTITIONS]) -> CommittedOffsets {
+    let rows = rows.iter().enumerate().map(|(place, row)| CommittedPartition {
+        partition: PartitionId::from_index(place).unwrap(),
+        offset: row.map(|raw| raw.and_then(Offset::new)).map_err(|()| KafkaCode(29)),
+    });
+    CommittedOffsets { topics: vec![TopicRows { topic: "t".into(), rows: rows.collect() }] }
+}
+
+fn new_world() -> World {
+    let mut world = World::new(Collectors::new(|_: CollectorName| true));
+    let listing = GroupListing { group: "g".into(), state: GroupState::Empty, kind: GroupKind::Classic };
+    let lists = GroupLists { lists: vec![(BrokerId(1), vec![listing])], complete: true };
+    world.groups.apply_lists(&lists, |_| true);
+    world
+}
+
+fn read(round: u32, at: u64) -> ReadAt {
+    ReadAt { round: Round(round), instants: Instants { moment: Moment(at), wall: WallTime(0) } }
+}
+
+/// Runs one pass through the real pipeline, in its order.
+fn run(world: &mut World, pass: &Pass, number: u32) {
+    let at = u64::from(number) * PASS;
+    if pass.recreated {
+        world.apply_metadata(&metadata(1, &pass.leaderless), |_| true, Moment(at));
+    }
+    world.apply_metadata(&metadata(PARTITIONS, &pass.leaderless), |_| true, Moment(at));
+    world.apply_offsets(OffsetSpec::Earliest, &listed(&pass.starts, &pass.leaderless), read(number, at));
+    if let Some(rows) = &pass.commits {
+        world.apply_commits("g", &committed(rows), |_| true, read(number, at + 1));
+    }
+    world.apply_offsets(OffsetSpec::Latest, &listed(&pass.ends, &pass.leaderless), read(number, at + 2));
+}
+
+/// The oracle for one partition: walks the history and remembers, in the plainest way, what the rules say.
+#[derive(Debug, Default, Clone)]
+struct Oracle {
+    start: Option<(i64, u64)>,
+    end: Option<(i64, u64)>,
+    pair: Option<(i64, u64)>,
+    commit: Option<(i64, u64)>,
+    has_row: bool,
+    /// Whether the last answer of the coordinator told this row.
+    told: bool,
+}
+
+impl Oracle {
+    fn step(&mut self, pass: &Pass, place: usize, number: u32) {
+        let at = u64::from(number) * PASS;
+        let now = at + 10;
+        if pass.recreated {
+            (self.start, self.end, self.pair) = (None, None, None);
+        }
+        let leaderless = pass.leaderless[place];
+        let mut read_end_now = false;
+        if !leaderless {
+            self.start = pass.starts[place].map(|start| (start, at)).or(self.start);
+            self.end = pass.ends[place].map(|end| (end, at + 2)).or(self.end);
+            read_end_now = pass.ends[place].is_some();
+        }
+        if let Some(rows) = pass.commits {
+            match rows[place] {
+                Ok(Some(commit)) => (self.commit, self.has_row, self.told) = (Some((commit, at + 1)), true, true),
+                Ok(None) => (self.commit, self.has_row, self.pair, self.told) = (None, false, None, false),
+                Err(()) => (self.has_row, self.told) = (true, false),
+            }
+        }
+        let usable = |(_, read_at): &(i64, u64)| leaderless || Duration::from_millis(now - read_at) <= MAX_AGE;
+        let (start, end) = (self.start.filter(usable), self.end.filter(usable));
+        // With a leader only a whole pair of this pass counts; without one, the ends stand for every commit.
+        let current = self.told && ((read_end_now && pass.commits.is_some()) || leaderless);
+        if let (true, Some((commit, read_at)), Some((start, _)), Some((end, _))) = (current, self.commit, start, end) {
+            self.pair = Some(((end - commit.max(start)).max(0), read_at));
+        }
+    }
+
+    fn lag(&self, now: u64) -> Option<u64> {
+        let (lag, at) = self.pair.filter(|_| self.has_row)?;
+        (Duration::from_millis(now - at) <= MAX_AGE).then(|| u64::try_from(lag).unwrap())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lag_is_the_last_whole_pair_or_absent(history in passes()) {
+        let mut world = new_world();
+        let mut oracles = vec![Oracle::default(); PARTITIONS];
+        let mut snapshot: Option<Snapshot> = None;
+        for (number, pass) in (1_u32..).zip(&history) {
+            run(&mut world, pass, number);
+            for (place, oracle) in oracles.iter_mut().enumerate() {
+                oracle.step(pass, place, number);
+            }
+            let now = u64::from(number) * PASS + 10;
+            let instants = Instants { moment: Moment(now), wall: WallTime(0) };
+            let derived = Snapshot::derive(&world, snapshot.as_ref(), MAX_AGE, instants);
+            check(&derived, &oracles, now)?;
+            snapshot = Some(derived);
+        }
+    }
+}
+
+fn check(snapshot: &Snapshot, oracles: &[Oracle], now: u64) -> Result<(), TestCaseError> {
+    let group = snapshot.group("g").expect("the group is known");
+    let expected: Vec<Option<u64>> =
+        oracles.iter().filter(|oracle| oracle.has_row).map(|oracle| oracle.lag(now)).collect();
+    let rows = group.table.commits.as_ref().map_or(0, |commits| commits.partitions.len());
+    let lags: Vec<Option<u64>> = (0..rows).map(|row| group.lag(row).map(|lag| lag.0)).collect();
+    prop_assert_eq!(&lags, &expected);
+    for (commits, segment, sums) in group.segments() {
+        let known: Vec<u64> = lags.iter().flatten().copied().collect();
+        let complete = known.len() == lags.len();
+        prop_assert_eq!(sums.lag_sum, complete.then(|| Messages(known.iter().sum())), "a sum is whole or absent");
+        prop_assert_eq!(sums.max_lag, known.iter().max().map(|max| Messages(*max)));
+        prop_assert_eq!(usize::try_from(sums.unknown).unwrap(), lags.len() - known.len());
+        let offsets: Option<Vec<i64>> =
+            segment.rows.clone().map(|row| Some(snapshot.freshness.commit(commits, row)?.get())).collect();
+        prop_assert_eq!(sums.committed_sum, offsets.map(|all| all.iter().sum::<i64>().unsigned_abs()));
+    }
+    Ok(())
+}
+
+fn simple(starts: i64, ends: i64, commit: i64) -> Pass {
+    Pass {
+        leaderless: [false; PARTITIONS],
+        starts: [Some(starts); PARTITIONS],
+        ends: [Some(ends); PARTITIONS],
+        commits: Some([Ok(Some(commit)); PARTITIONS]),
+        recreated: false,
+    }
+}
+
+fn derive_after(world: &World, previous: Option<&Snapshot>, number: u32) -> Snapshot {
+    let moment = Moment(u64::from(number) * PASS + 10);
+    Snapshot::derive(world, previous, MAX_AGE, Instants { moment, wall: WallTime(0) })
+}
+
+#[test]
+fn lag_reaches_down_to_the_log_start_only_and_the_rest_is_lost() {
+    let mut world = new_world();
+    run(&mut world, &simple(30, 100, 10), 1);
+    let snapshot = derive_after(&world, None, 1);
+    let (_, _, sums) = snapshot.group("g").unwrap().segments().next().unwrap();
+    assert_eq!(sums.lag_sum, Some(Messages(3 * 70)));
+    assert_eq!(sums.lost_sum, Some(Messages(3 * 20)));
+}
+
+#[test]
+fn a_log_start_that_is_newer_than_the_commit_proves_no_loss() {
+    let mut world = new_world();
+    run(&mut world, &simple(0, 100, 50), 1);
+    let first = derive_after(&world, None, 1);
+    let mut second = simple(60, 100, 0);
+    second.commits = None;
+    run(&mut world, &second, 2);
+    let snapshot = derive_after(&world, Some(&first), 2);
+    let (_, _, sums) = snapshot.group("g").unwrap().segments().next().unwrap();
+    assert_eq!(sums.lost_sum, Some(Messages(0)), "the group may have read on; the last sum stands");
+}
+
+#[test]
+fn a_commit_on_a_partition_that_does_not_exist_has_no_lag_and_is_not_unknown() {
+    let mut world = new_world();
+    run(&mut world, &simple(0, 100, 50), 1);
+    world.apply_metadata(&metadata(1, &[false; PARTITIONS]), |_| true, Moment(2 * PASS));
+    world.apply_offsets(OffsetSpec::Earliest, &listed(&[Some(0); 3], &[false; 3]), read(2, 2 * PASS));
+    world.apply_commits("g", &committed(&[Ok(Some(5)); 3]), |_| true, read(2, 2 * PASS));
+    world.apply_offsets(OffsetSpec::Latest, &listed(&[Some(9); 3], &[false; 3]), read(2, 2 * PASS));
+    let snapshot = derive_after(&world, None, 2);
+    let group = snapshot.group("g").unwrap();
+    assert_eq!([group.lag(0), group.lag(1), group.lag(2)], [Some(Messages(4)), None, None]);
+    let (_, _, sums) = group.segments().next().unwrap();
+    assert_eq!((sums.lag_sum, sums.unknown), (Some(Messages(4)), 0));
+
+    world.apply_metadata(&ClusterMetadata::default(), |_| true, Moment(3 * PASS));
+    let snapshot = derive_after(&world, Some(&snapshot), 3);
+    let group = snapshot.group("g").unwrap();
+    let (_, _, sums) = group.segments().next().unwrap();
+    assert_eq!((sums.lag_sum, sums.max_lag, sums.unknown), (None, None, 0), "a sum over nothing has no series");
+}
+
+#[test]
+fn topic_sums_are_whole_or_absent() {
+    let mut world = new_world();
+    let mut pass = simple(1, 10, 5);
+    pass.ends[1] = None;
+    run(&mut world, &pass, 1);
+    let snapshot = derive_after(&world, None, 1);
+    let ix = world.names.get("t").unwrap();
+    assert_eq!(snapshot.topic(ix), TopicMeaning { end_sum: None, start_sum: Some(3), unknown: 1 });
+    run(&mut world, &simple(1, 10, 5), 2);
+    let snapshot = derive_after(&world, Some(&snapshot), 2);
+    assert_eq!(snapshot.topic(ix), TopicMeaning { end_sum: Some(30), start_sum: Some(3), unknown: 0 });
+}
+
+#[test]
+fn names_that_nothing_uses_give_their_place_back() {
+    let mut world = new_world();
+    run(&mut world, &simple(0, 100, 50), 1);
+    world.apply_metadata(&ClusterMetadata::default(), |_| true, Moment(PASS));
+    world.sweep_names();
+    assert!(world.names.get("t").is_some(), "a commit still names it");
+    world.apply_commits("g", &CommittedOffsets::default(), |_| true, read(2, 2 * PASS));
+    world.sweep_names();
+    assert_eq!(world.names.get("t"), None);
+    let shared: Arc<str> = "u".into();
+    assert_eq!(Arc::make_mut(&mut world.names).intern(&shared).map(crate::state::TopicIx::index), Some(0));
+}
