@@ -8,5 +8,6 @@ pub mod derive;
 pub mod kafka;
 pub mod metrics;
 pub mod model;
+pub mod report;
 pub mod schedule;
 pub mod state;

@@ -15,6 +15,18 @@ pub struct Broker {
     pub port: u16,
 }
 
+impl Broker {
+    /// `host:port`, with brackets around an IPv6 address.
+    #[must_use]
+    pub fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
 /// A partition as the metadata tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionMetadata {

@@ -1,0 +1,187 @@
+//! A snapshot as JSON. What is unknown is left out, as in the metrics.
+
+use serde::Serialize;
+
+use crate::derive::{GroupMeaning, Snapshot};
+use crate::model::PartitionId;
+use crate::state::{TopicIx, TopicTable};
+
+/// One cluster.
+#[derive(Debug, Serialize)]
+pub struct ClusterReport {
+    /// Its name in the configuration, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_id: Option<String>,
+    up: bool,
+    brokers: Vec<BrokerReport>,
+    topics: Vec<TopicReport>,
+    groups: Vec<GroupReport>,
+    /// What failed in the pass, in words.
+    errors: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct BrokerReport {
+    id: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rack: Option<String>,
+    up: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct TopicReport {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_offset_sum: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_offset_sum: Option<u64>,
+    unknown_partitions: u32,
+    partitions: Vec<PartitionReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartitionReport {
+    partition: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leader: Option<i32>,
+    replicas: u16,
+    in_sync_replicas: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_offset: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_offset: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct GroupReport {
+    group: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<String>,
+    coordinator: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_lag: Option<u64>,
+    topics: Vec<GroupTopicReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct GroupTopicReport {
+    topic: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    committed_sum: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_sum: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_lag: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost_messages: Option<u64>,
+    unknown_partitions: u32,
+    partitions: Vec<GroupPartitionReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct GroupPartitionReport {
+    partition: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    committed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag: Option<u64>,
+}
+
+impl ClusterReport {
+    /// The report of one cluster; `errors` is what failed in the pass.
+    #[must_use]
+    pub fn new(name: Option<&str>, snapshot: &Snapshot, errors: Vec<String>) -> Self {
+        let world = &snapshot.world;
+        let brokers = world.brokers.iter().map(|broker| BrokerReport {
+            id: broker.id.0,
+            address: broker.endpoint.as_ref().map(|endpoint| endpoint.address()),
+            rack: broker.rack.as_deref().map(str::to_owned),
+            up: broker.answers,
+        });
+        Self {
+            name: name.map(str::to_owned),
+            cluster_id: world.cluster_id.as_deref().map(str::to_owned),
+            up: world.up,
+            brokers: brokers.collect(),
+            topics: world.topics_by_name().map(|(ix, table)| topic(snapshot, ix, table)).collect(),
+            groups: snapshot.groups.iter().map(|meaning| group(snapshot, meaning)).collect(),
+            errors,
+        }
+    }
+}
+
+fn topic(snapshot: &Snapshot, ix: TopicIx, table: &TopicTable) -> TopicReport {
+    let sums = snapshot.topic(ix);
+    let partitions = table.placements.iter().enumerate().filter_map(|(place, placement)| {
+        Some(PartitionReport {
+            partition: PartitionId::from_index(place)?.0,
+            leader: placement.leader.map(|leader| leader.0),
+            replicas: placement.replicas,
+            in_sync_replicas: placement.in_sync,
+            start_offset: snapshot.freshness.start(table, place).map(|offset| offset.get()),
+            end_offset: snapshot.freshness.end(table, place).map(|offset| offset.get()),
+        })
+    });
+    TopicReport {
+        name: table.name.to_string(),
+        topic_id: table.id.map(|id| id.to_string()),
+        start_offset_sum: sums.start_sum,
+        end_offset_sum: sums.end_sum,
+        unknown_partitions: sums.unknown,
+        partitions: partitions.collect(),
+    }
+}
+
+fn group(snapshot: &Snapshot, meaning: &GroupMeaning) -> GroupReport {
+    let membership = snapshot.freshness.membership(&meaning.table);
+    let topics = meaning.segments().filter_map(|(commits, segment, sums)| {
+        let partitions = segment.rows.clone().map(|row| GroupPartitionReport {
+            partition: commits.partitions[row].0,
+            committed: snapshot.freshness.commit(commits, row).map(|offset| offset.get()),
+            lag: meaning.lag(row).map(|lag| lag.0),
+        });
+        Some(GroupTopicReport {
+            topic: snapshot.world.names.name(segment.topic)?.to_string(),
+            committed_sum: sums.committed_sum,
+            lag_sum: sums.lag_sum.map(|lag| lag.0),
+            max_lag: sums.max_lag.map(|lag| lag.0),
+            lost_messages: sums.lost_sum.map(|lost| lost.0),
+            unknown_partitions: sums.unknown,
+            partitions: partitions.collect(),
+        })
+    });
+    GroupReport {
+        group: meaning.table.name.to_string(),
+        state: membership.map(|membership| membership.state.as_str()),
+        kind: membership.map(|membership| membership.kind.as_str()),
+        protocol: membership.map(|membership| membership.protocol.to_string()),
+        coordinator: meaning.table.coordinator.0,
+        members: membership.map(|membership| membership.members),
+        max_lag: meaning.max_lag.map(|lag| lag.0),
+        topics: topics.collect(),
+    }
+}
+
+/// Several clusters as one JSON document.
+///
+/// # Errors
+/// When serialisation fails, which plain data does not.
+pub fn clusters_json(clusters: &[ClusterReport]) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        clusters: &'a [ClusterReport],
+    }
+    serde_json::to_string_pretty(&Document { clusters })
+}
