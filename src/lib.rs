@@ -3,6 +3,7 @@
 //! This file is the map: one module per room, data flows one way,
 //! `kafka → collect → state → derive → metrics → http`. ARCHITECTURE.md says why.
 
+pub mod app;
 pub mod collect;
 pub mod derive;
 pub mod kafka;

@@ -1,0 +1,139 @@
+//! One log line per failure, not one per pass: the same failure is said again only now and then, with how often it was
+//! met meanwhile, and its end is said once.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::kafka::{Cause, KafkaError};
+use crate::model::{BrokerId, KafkaCode, Moment};
+
+/// A failure that goes on is said again after this time.
+const SAY_AGAIN_AFTER: Duration = Duration::from_secs(300);
+/// Kinds of failures that are remembered. Beyond it new kinds are not told apart from each other.
+const MAX_KINDS: usize = 1024;
+
+/// What makes two failures the same to a reader.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    api: &'static str,
+    broker: Option<BrokerId>,
+    cause: CauseKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum CauseKind {
+    Code(KafkaCode),
+    NoAnswer,
+    Closed,
+    /// Stands for every kind beyond the bound.
+    Other,
+}
+
+impl Kind {
+    /// `None` for what follows from another failure that has a line of its own.
+    fn of(error: &KafkaError) -> Option<Self> {
+        let cause = match &error.cause {
+            Cause::Code { code, .. } => CauseKind::Code(*code),
+            Cause::NoAnswer => CauseKind::NoAnswer,
+            Cause::Closed => CauseKind::Closed,
+            Cause::NotAsked => return None,
+        };
+        Some(Self { api: error.operation.api(), broker: error.target.broker(), cause })
+    }
+}
+
+#[derive(Debug)]
+struct Seen {
+    said_at: Moment,
+    unsaid: u64,
+}
+
+/// The failures of one cluster that were met lately.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    seen: HashMap<Kind, Seen>,
+}
+
+impl Failures {
+    /// Takes in the failures of one pass. Returns the lines to log.
+    pub(super) fn lines(&mut self, errors: &[KafkaError], now: Moment) -> Vec<String> {
+        let mut met: Vec<(Kind, &KafkaError, u64)> = Vec::new();
+        for error in errors {
+            let Some(kind) = Kind::of(error) else { continue };
+            match met.iter_mut().find(|(known, _, _)| *known == kind) {
+                Some((_, _, count)) => *count += 1,
+                None => met.push((kind, error, 1)),
+            }
+        }
+        let lines = met.iter().filter_map(|(kind, error, count)| self.line(kind, error, *count, now)).collect();
+        self.seen.retain(|kind, seen| {
+            met.iter().any(|(known, _, _)| known == kind) || now.since(seen.said_at) < SAY_AGAIN_AFTER
+        });
+        lines
+    }
+
+    fn line(&mut self, kind: &Kind, error: &KafkaError, count: u64, now: Moment) -> Option<String> {
+        let is_known = self.seen.contains_key(kind);
+        let kind = if is_known || self.seen.len() < MAX_KINDS {
+            kind.clone()
+        } else {
+            Kind { cause: CauseKind::Other, broker: None, api: kind.api }
+        };
+        let more = |count: u64| if count > 1 { format!(" (and {} more like it)", count - 1) } else { String::new() };
+        match self.seen.get_mut(&kind) {
+            Some(seen) if now.since(seen.said_at) < SAY_AGAIN_AFTER => {
+                seen.unsaid += count;
+                None
+            }
+            Some(seen) => {
+                let line = format!("{error}; still failing{}", more(seen.unsaid + count));
+                *seen = Seen { said_at: now, unsaid: 0 };
+                Some(line)
+            }
+            None => {
+                self.seen.insert(kind, Seen { said_at: now, unsaid: 0 });
+                Some(format!("{error}{}", more(count)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::{Operation, Target};
+
+    fn error(broker: i32, cause: Cause) -> KafkaError {
+        KafkaError { operation: Operation::ListOffsets, target: Target::Broker(BrokerId(broker)), cause }
+    }
+
+    #[test]
+    fn a_failure_is_said_once_and_again_after_a_while() {
+        let mut failures = Failures::default();
+        let errors = [error(1, Cause::NoAnswer), error(1, Cause::NoAnswer), error(2, Cause::NoAnswer)];
+        let first = failures.lines(&errors, Moment(0));
+        assert_eq!(
+            first,
+            [
+                "ListOffsets to broker 1 failed: no answer at all (and 1 more like it)",
+                "ListOffsets to broker 2 failed: no answer at all"
+            ]
+        );
+        assert_eq!(failures.lines(&errors, Moment(15_000)), [""; 0]);
+        let again = failures.lines(&errors[..1], Moment(300_000));
+        assert_eq!(again, ["ListOffsets to broker 1 failed: no answer at all; still failing (and 2 more like it)"]);
+    }
+
+    #[test]
+    fn what_follows_from_another_failure_is_not_said() {
+        assert_eq!(Failures::default().lines(&[error(1, Cause::NotAsked)], Moment(0)), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut failures = Failures::default();
+        let errors: Vec<KafkaError> = (0..2 * 1024).map(|broker| error(broker, Cause::NoAnswer)).collect();
+        failures.lines(&errors, Moment(0));
+        assert!(failures.seen.len() <= MAX_KINDS + 1);
+    }
+}

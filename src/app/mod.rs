@@ -1,0 +1,5 @@
+//! Wires the rooms together: start-up, polling and shutdown, in the order in which they happen.
+
+mod failures;
+mod stop;
+mod supervise;

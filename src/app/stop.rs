@@ -1,0 +1,59 @@
+//! The one signal that everything ends on.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Tells that the process is to end. Clones tell the same.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    stopped: watch::Receiver<bool>,
+}
+
+/// Makes a [`Stop`] tell. Dropping it does so as well.
+#[derive(Debug)]
+pub struct Stopper {
+    stop: watch::Sender<bool>,
+}
+
+/// A stop that has not happened yet, and what makes it happen.
+#[must_use]
+pub fn stop_pair() -> (Stopper, Stop) {
+    let (stop, stopped) = watch::channel(false);
+    (Stopper { stop }, Stop { stopped })
+}
+
+impl Stopper {
+    /// Makes it happen.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// Whether it has happened.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        *self.stopped.borrow() || self.stopped.has_changed().is_err()
+    }
+
+    /// Returns when it has happened.
+    pub async fn stopped(&mut self) {
+        // An error means that the stopper is gone: that is a stop, too.
+        let _ = self.stopped.wait_for(|stopped| *stopped).await;
+    }
+}
+
+/// Waits for SIGTERM or SIGINT and returns its name.
+///
+/// # Errors
+/// When the handlers cannot be installed.
+pub async fn wait_for_signal() -> io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
