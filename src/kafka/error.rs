@@ -5,6 +5,22 @@ use std::sync::Arc;
 
 use crate::model::{BrokerId, KafkaCode};
 
+/// A code of Kafka or librdkafka with what it says, before it is known which call it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// The code.
+    pub(super) code: KafkaCode,
+    /// What Kafka or librdkafka says of it.
+    pub(super) text: String,
+}
+
+impl Failure {
+    /// The failure of one call.
+    pub(super) fn of(self, operation: Operation, target: Target) -> KafkaError {
+        KafkaError { operation, target, cause: Cause::Code { code: self.code, text: self.text } }
+    }
+}
+
 /// The question that was asked, in Kafka's own terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -86,6 +102,12 @@ pub enum Cause {
         /// What it means.
         text: String,
     },
+    /// librdkafka does not take the client's properties.
+    #[error("{0}")]
+    Property(String),
+    /// As many calls as this client may have in flight already wait for an answer.
+    #[error("not asked: {0} calls already wait for an answer")]
+    TooManyInFlight(usize),
     /// The exporter's own outer limit passed: librdkafka gave no answer at all.
     #[error("no answer at all")]
     NoAnswer,
@@ -115,7 +137,7 @@ impl KafkaError {
     pub fn code(&self) -> Option<KafkaCode> {
         match &self.cause {
             Cause::Code { code, .. } => Some(*code),
-            Cause::NoAnswer | Cause::NotAsked | Cause::Closed => None,
+            _ => None,
         }
     }
 
@@ -125,7 +147,7 @@ impl KafkaError {
         match &self.cause {
             Cause::Code { code, .. } => code.is_silence(),
             Cause::NoAnswer => true,
-            Cause::NotAsked | Cause::Closed => false,
+            _ => false,
         }
     }
 }

@@ -1,7 +1,24 @@
 //! The only room that knows rdkafka: calls go out, `model` values and typed errors come back.
 
 mod api;
+mod client;
+mod connections;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
+mod gather;
+mod native;
+mod observer;
+mod operations;
+mod pending;
+mod repeats;
+mod settings;
+mod stats;
+mod threads;
 
 pub use api::{GroupReply, KafkaApi};
+pub use client::KafkaClient;
 pub use error::{Cause, KafkaError, Operation, Target};
+pub use operations::{AclOperation, Authorized};
+pub use settings::{ClientSettings, PropertyError, check_properties};
+pub use stats::{BrokerStats, ClientStats, RoundTrip};

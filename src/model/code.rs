@@ -33,12 +33,18 @@ impl KafkaCode {
     /// The coordinator does not know the group.
     pub const GROUP_ID_NOT_FOUND: Self = Self(69);
 
+    /// librdkafka: an answer could not be read.
+    pub const LOCAL_BAD_MSG: Self = Self(-199);
     /// librdkafka: the handle was destroyed.
     pub const LOCAL_DESTROY: Self = Self(-197);
+    /// librdkafka: memory or another resource of the machine is used up.
+    pub const LOCAL_CRIT_SYS_RESOURCE: Self = Self(-194);
     /// librdkafka: the connection broke.
     pub const LOCAL_TRANSPORT: Self = Self(-195);
     /// librdkafka: a host name could not be resolved.
     pub const LOCAL_RESOLVE: Self = Self(-193);
+    /// librdkafka: the question makes no sense to it.
+    pub const LOCAL_INVALID_ARG: Self = Self(-186);
     /// librdkafka: no broker could be reached.
     pub const LOCAL_ALL_BROKERS_DOWN: Self = Self(-187);
     /// librdkafka: no answer in time.

@@ -1,0 +1,76 @@
+//! Remembers why connections failed, for librdkafka's answer to a call says only that they did.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::model::BrokerId;
+
+/// How long an error counts as the reason of a failed call. librdkafka leaves out identical errors for 30 s.
+const FRESH: Duration = Duration::from_secs(90);
+/// How many connections' errors are kept.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// The last error of each connection.
+#[derive(Debug, Default)]
+pub(super) struct ConnectionErrors {
+    /// By broker; `None` is a bootstrap address, whose broker is not known yet.
+    errors: HashMap<(Option<BrokerId>, String), (String, Instant)>,
+}
+
+impl ConnectionErrors {
+    /// Takes a line like `localhost:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in
+    /// state CONNECT)`; tells whether it is one.
+    pub(super) fn remember(&mut self, line: &str, now: Instant) -> bool {
+        let Some((name, reason)) = line.split_once(": ") else { return false };
+        let Some((address, id)) = name.rsplit_once('/') else { return false };
+        let broker = id.parse().ok().map(BrokerId);
+        if broker.is_none() && id != "bootstrap" {
+            return false;
+        }
+        if self.errors.len() >= MAX_CONNECTIONS {
+            self.errors.retain(|_, (_, at)| now.saturating_duration_since(*at) < FRESH);
+        }
+        if self.errors.len() < MAX_CONNECTIONS {
+            let reason = reason.rsplit_once(" (after ").map_or(reason, |(reason, _)| reason);
+            self.errors.insert((broker, address.to_owned()), (format!("{address}: {reason}"), now));
+        }
+        true
+    }
+
+    /// A broker is connected: what was wrong with it, or with reaching any broker at all, is over.
+    pub(super) fn forget(&mut self, broker: BrokerId) {
+        self.errors.retain(|(id, _), _| id.is_some_and(|id| id != broker));
+    }
+
+    /// The newest error of one broker, or of any connection.
+    pub(super) fn newest(&self, broker: Option<BrokerId>, now: Instant) -> Option<&str> {
+        let asked = self.errors.iter().filter(|((id, _), _)| broker.is_none() || *id == broker);
+        let fresh = asked.filter(|(_, (_, at))| now.saturating_duration_since(*at) < FRESH);
+        fresh.max_by_key(|(_, (_, at))| *at).map(|(_, (reason, _))| reason.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_belong_to_their_broker_and_grow_old() {
+        let (mut errors, start) = (ConnectionErrors::default(), Instant::now());
+        let second = Duration::from_secs(1);
+        assert!(
+            errors.remember("ssl://[::1]:9092/bootstrap: SSL handshake failed (after 3ms in state CONNECT)", start)
+        );
+        assert!(errors.remember("b7:9092/7: Connect to ipv4#10.0.0.7:9092 failed: Connection refused", start + second));
+        assert!(!errors.remember("3/3 brokers are down", start + second));
+        assert_eq!(errors.newest(Some(BrokerId(8)), start), None);
+        let refused = "b7:9092: Connect to ipv4#10.0.0.7:9092 failed: Connection refused";
+        assert_eq!(errors.newest(Some(BrokerId(7)), start + second), Some(refused));
+        assert_eq!(errors.newest(None, start + second), Some(refused));
+        assert_eq!(errors.newest(None, start + FRESH + second), None);
+        errors.forget(BrokerId(8));
+        assert_eq!(errors.newest(None, start + second), Some(refused), "a bootstrap error is over with any connection");
+        errors.forget(BrokerId(7));
+        assert_eq!(errors.newest(None, start + second), None);
+    }
+}
