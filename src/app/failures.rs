@@ -24,8 +24,7 @@ struct Kind {
 enum CauseKind {
     Code(KafkaCode),
     NoAnswer,
-    Closed,
-    /// Stands for every kind beyond the bound.
+    /// Any other, and every kind beyond the bound.
     Other,
 }
 
@@ -35,8 +34,8 @@ impl Kind {
         let cause = match &error.cause {
             Cause::Code { code, .. } => CauseKind::Code(*code),
             Cause::NoAnswer => CauseKind::NoAnswer,
-            Cause::Closed => CauseKind::Closed,
-            Cause::NotAsked => return None,
+            Cause::Property(_) | Cause::TooManyInFlight(_) => CauseKind::Other,
+            Cause::NotAsked | Cause::Closed => return None,
         };
         Some(Self { api: error.operation.api(), broker: error.target.broker(), cause })
     }

@@ -279,16 +279,14 @@ impl Handle {
         partitions: &[TopicPartitions],
     ) -> Result<(), Failure> {
         let options = self.options(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS, manner)?;
-        let (offset, isolation) = match spec {
-            OffsetSpec::Earliest => (-2, rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED),
-            OffsetSpec::Latest => (-1, rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED),
-            OffsetSpec::LastStable => (-1, rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED),
+        let offset = match spec {
+            OffsetSpec::Earliest => -2,
+            // With librdkafka's default isolation, read_uncommitted, the latest offset is the high watermark.
+            OffsetSpec::Latest => -1,
         };
         let partitions = partition_list(partitions, Some(offset))?;
-        // SAFETY: handle, list, options and queue are live; an error that is returned is ours; promise 2.
+        // SAFETY: handle, list, options and queue are live; promise 2.
         unsafe {
-            let error = rd::rd_kafka_AdminOptions_set_isolation_level(options.ptr(), isolation);
-            Owned::new(error).map_or(Ok(()), |error| Err(failure(error.ptr())))?;
             rd::rd_kafka_ListOffsets(self.ptr(), partitions.ptr(), options.ptr(), self.queue.ptr());
         }
         Ok(())
