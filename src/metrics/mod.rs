@@ -1,5 +1,13 @@
 //! Names, families and bytes: what a snapshot looks like to Prometheus.
 
+pub mod catalogue;
+pub mod exposition;
+pub mod families;
+mod own;
+mod process;
+pub mod reference;
 mod view;
 
+pub use own::{Cache, OwnMetrics, ScrapeTimer, TaskGuard, TaskState};
+pub use process::ProcessMetrics;
 pub use view::{ClusterSource, Granularity};

@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::derive::Snapshot;
 use crate::model::ConnectionStats;
+use crate::state::CollectorName;
 
 /// How fine the series of topics or groups are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,10 +31,36 @@ pub struct ClusterSource {
     pub topic_granularity: Granularity,
     /// Of `kafka_consumergroup_…`.
     pub group_granularity: Granularity,
+    /// The collectors that are switched on. Families of the others are absent.
+    pub collectors: Vec<CollectorName>,
     /// The last published snapshot; `None` before the first pass ended.
     pub snapshot: ArcSwapOption<Snapshot>,
     /// What the connections have done.
     pub connections: ArcSwap<ConnectionStats>,
     /// The last failure of a pass in words, for the status page; `None` when the last pass reached the cluster.
     pub last_error: ArcSwapOption<String>,
+}
+
+impl ClusterSource {
+    /// A cluster of which nothing is known yet, with every collector switched on, without constant labels.
+    #[must_use]
+    pub fn new(name: Option<&str>, bootstrap_servers: Vec<String>) -> Self {
+        Self {
+            name: name.map(Arc::from),
+            bootstrap_servers,
+            labels: Vec::new(),
+            topic_granularity: Granularity::default(),
+            group_granularity: Granularity::default(),
+            collectors: CollectorName::ALL.to_vec(),
+            snapshot: ArcSwapOption::empty(),
+            connections: ArcSwap::default(),
+            last_error: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Whether the first pass has ended, well or not.
+    #[must_use]
+    pub fn was_polled(&self) -> bool {
+        self.snapshot.load().is_some() || self.last_error.load().is_some()
+    }
 }

@@ -1,0 +1,359 @@
+//! Every metric family there is: name, type, labels, help and origin. No other file of the source holds a metric's name.
+//!
+//! Counters carry their full name here, `_total` included, as text 0.0.4 shows it; the OpenMetrics encoder takes the
+//! suffix off for the family's name, as that format wants it. Families without a unit in their name count things.
+//! Names and labels of kafka_exporter's families are its own, because dashboards and alerts are built on them.
+
+use crate::state::CollectorName;
+
+/// The type of a family, in Prometheus's terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A value that goes up and down.
+    Gauge,
+    /// A value that only grows while the process lives.
+    Counter,
+    /// Counts of observations by size.
+    Histogram,
+}
+
+impl Kind {
+    /// The word in a `# TYPE` line; both formats have the same.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// Where a family's values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The collector that asks for the values; `None`: the exporter observes itself.
+    pub collector: Option<CollectorName>,
+    /// Another collector without which there are no values.
+    pub also_needs: Option<CollectorName>,
+    /// Whether each cluster has series of its own, told apart by the label `cluster_name` where clusters have names.
+    pub per_cluster: bool,
+}
+
+/// One metric family.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its name, unit and `_total` included.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Its own labels, in the order in which they are written, after `cluster_name` and the constant ones.
+    pub labels: &'static [&'static str],
+    /// Where its values come from.
+    pub origin: Origin,
+    /// What it means, in one or two sentences.
+    pub help: &'static str,
+}
+
+impl Family {
+    /// The name of the collector, `exporter` when there is none: a value of `?collect[]=`.
+    #[must_use]
+    pub fn collector(&self) -> &'static str {
+        self.origin.collector.map_or(EXPORTER_COLLECTOR, CollectorName::as_str)
+    }
+
+    /// Whether there is a series for each partition.
+    #[must_use]
+    pub fn is_per_partition(&self) -> bool {
+        self.labels.contains(&"partition")
+    }
+
+    /// Whether the cluster's constant labels stand on its series: they do on what Kafka told.
+    #[must_use]
+    pub fn has_constant_labels(&self) -> bool {
+        self.origin.collector.is_some()
+    }
+}
+
+/// What stands for a collector's name where the exporter observes itself.
+pub const EXPORTER_COLLECTOR: &str = "exporter";
+
+/// The label that tells clusters apart.
+pub const CLUSTER_LABEL: &str = "cluster_name";
+
+/// The value of the label `broker` for calls that were not sent to a certain broker.
+pub const ANY_BROKER: &str = "bootstrap";
+
+/// The value of the label `broker` once too many brokers were seen to count each.
+pub const OTHER_BROKER: &str = "other";
+
+const fn of(collector: CollectorName) -> Origin {
+    Origin { collector: Some(collector), also_needs: None, per_cluster: true }
+}
+
+const BROKERS: Origin = of(CollectorName::Brokers);
+const TOPICS: Origin = of(CollectorName::Topics);
+const OFFSETS: Origin = of(CollectorName::Offsets);
+const GROUPS: Origin = of(CollectorName::Groups);
+const COMMITS: Origin = of(CollectorName::Commits);
+/// A lag is a pair of a commit and an end offset.
+const LAG: Origin = Origin { also_needs: Some(CollectorName::Offsets), ..COMMITS };
+const EXPORTER_BY_CLUSTER: Origin = Origin { collector: None, also_needs: None, per_cluster: true };
+const EXPORTER: Origin = Origin { collector: None, also_needs: None, per_cluster: false };
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], origin: Origin, help: &'static str) -> Family {
+    Family { name, kind: Kind::Gauge, labels, origin, help }
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], origin: Origin, help: &'static str) -> Family {
+    Family { name, kind: Kind::Counter, labels, origin, help }
+}
+
+const fn histogram(name: &'static str, labels: &'static [&'static str], origin: Origin, help: &'static str) -> Family {
+    Family { name, kind: Kind::Histogram, labels, origin, help }
+}
+
+/// The table: a static for each family, and the list of them all.
+macro_rules! families {
+    ($($id:ident = $family:expr;)*) => {
+        $(
+            #[doc = concat!("The family `", stringify!($id), "`, its name in capitals.")]
+            pub static $id: Family = $family;
+        )*
+
+        /// Every family, in the order of the exposition.
+        pub static ALL: &[&Family] = &[$(&$id),*];
+    };
+}
+
+const TOPIC: &[&str] = &["topic"];
+const TOPIC_PARTITION: &[&str] = &["topic", "partition"];
+const GROUP: &[&str] = &["consumergroup"];
+const GROUP_TOPIC: &[&str] = &["consumergroup", "topic"];
+const GROUP_TOPIC_PARTITION: &[&str] = &["consumergroup", "topic", "partition"];
+
+families! {
+    // The cluster and its brokers.
+    KAFKA_UP = gauge("kafka_up", &[], BROKERS,
+        "Whether the last polling pass reached the cluster (1) or not (0).");
+    KAFKA_CLUSTER_INFO = gauge("kafka_cluster_info", &["cluster_id"], BROKERS,
+        "Always 1; tells the cluster's id (DescribeCluster, polled).");
+    KAFKA_BROKERS = gauge("kafka_brokers", &[], BROKERS,
+        "Brokers in the cluster's metadata (Metadata, polled).");
+    KAFKA_BROKER_INFO = gauge("kafka_broker_info", &["id", "address", "rack"], BROKERS,
+        "Always 1 for each broker in the metadata; tells its advertised address and its rack, if it has one \
+         (Metadata and DescribeCluster, polled).");
+    KAFKA_BROKER_UP = gauge("kafka_broker_up", &["id"], BROKERS,
+        "Whether a broker that is in the metadata, or that a replica list names, answered in the last pass (1), \
+         or is missing or silent (0).");
+
+    // Topics and where their partitions lie.
+    KAFKA_TOPIC_PARTITIONS = gauge("kafka_topic_partitions", TOPIC, TOPICS,
+        "Partitions of the topic (Metadata, polled).");
+    KAFKA_TOPIC_PARTITION_LEADER = gauge("kafka_topic_partition_leader", TOPIC_PARTITION, TOPICS,
+        "Broker id of the partition's leader; absent while there is none (Metadata, polled).");
+    KAFKA_TOPIC_PARTITION_OFFLINE = gauge("kafka_topic_partition_offline", TOPIC_PARTITION, TOPICS,
+        "Whether the partition has no leader (1) or has one (0) (Metadata, polled).");
+    KAFKA_TOPIC_PARTITION_REPLICAS = gauge("kafka_topic_partition_replicas", TOPIC_PARTITION, TOPICS,
+        "Replicas of the partition (Metadata, polled).");
+    KAFKA_TOPIC_PARTITION_IN_SYNC_REPLICA = gauge("kafka_topic_partition_in_sync_replica", TOPIC_PARTITION, TOPICS,
+        "Replicas of the partition that are in sync (Metadata, polled).");
+    KAFKA_TOPIC_PARTITION_LEADER_IS_PREFERRED = gauge("kafka_topic_partition_leader_is_preferred", TOPIC_PARTITION,
+        TOPICS,
+        "Whether the leader is the first replica of the list (1) or another (0); absent while there is no leader \
+         (Metadata, polled).");
+    KAFKA_TOPIC_PARTITION_UNDER_REPLICATED_PARTITION = gauge("kafka_topic_partition_under_replicated_partition",
+        TOPIC_PARTITION, TOPICS,
+        "Whether fewer replicas are in sync than the partition has (1) or all are (0) (Metadata, polled).");
+
+    // Where the logs start and end.
+    KAFKA_TOPIC_PARTITION_CURRENT_OFFSET = gauge("kafka_topic_partition_current_offset", TOPIC_PARTITION, OFFSETS,
+        "High watermark of the partition: the offset after its last replicated record (ListOffsets latest, polled).");
+    KAFKA_TOPIC_PARTITION_OLDEST_OFFSET = gauge("kafka_topic_partition_oldest_offset", TOPIC_PARTITION, OFFSETS,
+        "Log start offset of the partition (ListOffsets earliest, polled).");
+    KAFKA_TOPIC_CURRENT_OFFSET_SUM = gauge("kafka_topic_current_offset_sum", TOPIC, OFFSETS,
+        "Sum of the high watermarks of the topic's partitions; absent while one is unknown \
+         (ListOffsets latest, polled).");
+    KAFKA_TOPIC_OLDEST_OFFSET_SUM = gauge("kafka_topic_oldest_offset_sum", TOPIC, OFFSETS,
+        "Sum of the log start offsets of the topic's partitions; absent while one is unknown \
+         (ListOffsets earliest, polled).");
+    KAFKA_TOPIC_UNKNOWN_PARTITIONS = gauge("kafka_topic_unknown_partitions", TOPIC, OFFSETS,
+        "Partitions of the topic whose log start or end is not known now (ListOffsets, polled).");
+
+    // Groups as their coordinators describe them.
+    KAFKA_CONSUMERGROUP_INFO = gauge("kafka_consumergroup_info", &["consumergroup", "type", "protocol", "coordinator"],
+        GROUPS,
+        "Always 1; tells the group's type (classic or consumer), its assignor, if any, and the broker that \
+         coordinates it (DescribeGroups, polled).");
+    KAFKA_CONSUMERGROUP_STATE = gauge("kafka_consumergroup_state", &["consumergroup", "state"], GROUPS,
+        "Always 1, for the one state that the group is in (DescribeGroups, polled).");
+    KAFKA_CONSUMERGROUP_MEMBERS = gauge("kafka_consumergroup_members", GROUP, GROUPS,
+        "Members of the group (DescribeGroups, polled).");
+    KAFKA_CONSUMERGROUP_TOPIC_MEMBERS = gauge("kafka_consumergroup_topic_members", GROUP_TOPIC, GROUPS,
+        "Members of the group that hold at least one partition of the topic (DescribeGroups, polled).");
+    KAFKA_CONSUMERGROUP_TOPIC_ASSIGNED_PARTITIONS = gauge("kafka_consumergroup_topic_assigned_partitions", GROUP_TOPIC,
+        GROUPS,
+        "Partitions of the topic that a member of the group holds (DescribeGroups, polled).");
+    KAFKA_CONSUMERGROUP_TOPIC_UNASSIGNED_PARTITIONS = gauge("kafka_consumergroup_topic_unassigned_partitions",
+        GROUP_TOPIC, GROUPS,
+        "Partitions of a topic that the group holds parts of, but that no member holds \
+         (DescribeGroups and Metadata, polled).");
+
+    // What groups have committed, and how far behind they are.
+    KAFKA_CONSUMERGROUP_CURRENT_OFFSET = gauge("kafka_consumergroup_current_offset", GROUP_TOPIC_PARTITION, COMMITS,
+        "Offset that the group has committed on the partition; absent where it has committed nothing \
+         (OffsetFetch, polled).");
+    KAFKA_CONSUMERGROUP_CURRENT_OFFSET_SUM = gauge("kafka_consumergroup_current_offset_sum", GROUP_TOPIC, COMMITS,
+        "Sum of the group's committed offsets on the topic; absent while one is unknown (OffsetFetch, polled).");
+    KAFKA_CONSUMERGROUP_LAG = gauge("kafka_consumergroup_lag", GROUP_TOPIC_PARTITION, LAG,
+        "Messages between the group's committed offset, or the log start if that is later, and the high watermark \
+         (OffsetFetch, then ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_LAG_SUM = gauge("kafka_consumergroup_lag_sum", GROUP_TOPIC, LAG,
+        "Sum of the group's lags on the topic; absent while one is unknown (OffsetFetch, then ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_TOPIC_MAX_LAG = gauge("kafka_consumergroup_topic_max_lag", GROUP_TOPIC, LAG,
+        "Largest known lag of the group on a partition of the topic (OffsetFetch, then ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_MAX_LAG = gauge("kafka_consumergroup_max_lag", GROUP, LAG,
+        "Largest known lag of the group on any partition (OffsetFetch, then ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_UNKNOWN_PARTITIONS = gauge("kafka_consumergroup_unknown_partitions", GROUP_TOPIC, LAG,
+        "Partitions that the group has committed on and whose lag is not known now \
+         (OffsetFetch and ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_LAST_COMMIT_TIMESTAMP_SECONDS = gauge("kafka_consumergroup_last_commit_timestamp_seconds",
+        GROUP_TOPIC, COMMITS,
+        "When a committed offset of the group on the topic was last seen to move; absent until one moves \
+         (OffsetFetch, polled).");
+    KAFKA_CONSUMERGROUP_LOST_MESSAGES_SUM = gauge("kafka_consumergroup_lost_messages_sum", GROUP_TOPIC, LAG,
+        "Messages of the topic that were deleted after the group's committed offsets and before the group read them \
+         (OffsetFetch and ListOffsets earliest, polled).");
+
+    // The exporter's work, by cluster.
+    KAFKASCOPE_COLLECTOR_SUCCESS = gauge("kafkascope_collector_success", &["collector"], EXPORTER_BY_CLUSTER,
+        "Whether everything that the collector asked for in the last pass was answered (1) or not (0).");
+    KAFKASCOPE_COLLECTOR_DURATION_SECONDS = gauge("kafkascope_collector_duration_seconds", &["collector"],
+        EXPORTER_BY_CLUSTER, "How long the collector worked in the last pass.");
+    KAFKASCOPE_COLLECTOR_LAST_SUCCESS_TIMESTAMP_SECONDS = gauge("kafkascope_collector_last_success_timestamp_seconds",
+        &["collector"], EXPORTER_BY_CLUSTER,
+        "When the collector last succeeded; absent before its first success.");
+    KAFKASCOPE_PASS_DURATION_SECONDS = histogram("kafkascope_pass_duration_seconds", &[], EXPORTER_BY_CLUSTER,
+        "How long polling passes took, from the first request to the published snapshot.");
+    KAFKASCOPE_INTERVAL_SECONDS = gauge("kafkascope_interval_seconds", &[], EXPORTER_BY_CLUSTER,
+        "Time between the starts of two polling passes.");
+    KAFKASCOPE_SNAPSHOT_TIMESTAMP_SECONDS = gauge("kafkascope_snapshot_timestamp_seconds", &[], EXPORTER_BY_CLUSTER,
+        "When the snapshot that is served was made; absent before the first.");
+    KAFKASCOPE_SNAPSHOT_ROWS = gauge("kafkascope_snapshot_rows", &["kind"], EXPORTER_BY_CLUSTER,
+        "Size of the snapshot that is served: its topics, topic partitions, groups and committed group partitions.");
+    KAFKASCOPE_CACHE_HITS_TOTAL = counter("kafkascope_cache_hits_total", &["cache"], EXPORTER_BY_CLUSTER,
+        "Values that were due in a pass and were served without asking Kafka.");
+    KAFKASCOPE_CACHE_MISSES_TOTAL = counter("kafkascope_cache_misses_total", &["cache"], EXPORTER_BY_CLUSTER,
+        "Values that were due in a pass and that Kafka was asked for.");
+    KAFKASCOPE_BROKER_REQUESTS_TOTAL = counter("kafkascope_broker_requests_total", &["broker", "api"],
+        EXPORTER_BY_CLUSTER,
+        "Requests sent to the broker; broker is \"bootstrap\" before its id is known (librdkafka's statistics).");
+    KAFKASCOPE_BROKER_ERRORS_TOTAL = counter("kafkascope_broker_errors_total", &["broker", "api"],
+        EXPORTER_BY_CLUSTER,
+        "Calls that failed or were not answered in time; broker is \"bootstrap\" for calls that any broker may answer.");
+    KAFKASCOPE_BROKER_CONNECTION_UP = gauge("kafkascope_broker_connection_up", &["broker"], EXPORTER_BY_CLUSTER,
+        "Whether the connection to the broker is up (1) or not (0) (librdkafka's statistics).");
+    KAFKASCOPE_BROKER_CONNECTS_TOTAL = counter("kafkascope_broker_connects_total", &["broker"], EXPORTER_BY_CLUSTER,
+        "Attempts to connect to the broker, successful or not (librdkafka's statistics).");
+    KAFKASCOPE_BROKER_DISCONNECTS_TOTAL = counter("kafkascope_broker_disconnects_total", &["broker"],
+        EXPORTER_BY_CLUSTER, "Connections to the broker that were lost (librdkafka's statistics).");
+    KAFKASCOPE_BROKER_TIMEOUTS_TOTAL = counter("kafkascope_broker_timeouts_total", &["broker"], EXPORTER_BY_CLUSTER,
+        "Requests that the broker did not answer in time (librdkafka's statistics).");
+    KAFKASCOPE_BROKER_IN_FLIGHT = gauge("kafkascope_broker_in_flight", &["broker"], EXPORTER_BY_CLUSTER,
+        "Requests sent to the broker and not answered yet (librdkafka's statistics).");
+    KAFKASCOPE_BROKER_ROUND_TRIP_SECONDS = gauge("kafkascope_broker_round_trip_seconds", &["broker"],
+        EXPORTER_BY_CLUSTER,
+        "Mean round-trip time to the broker over the last statistics interval; absent when nothing was sent \
+         (librdkafka's statistics).");
+    KAFKASCOPE_BROKER_BREAKER_STATE = gauge("kafkascope_broker_breaker_state", &["broker", "state"],
+        EXPORTER_BY_CLUSTER,
+        "Always 1, for the one state of the broker's circuit breaker: closed lets calls through, open leaves a silent \
+         broker alone, half_open probes it.");
+
+    // The exporter itself.
+    KAFKASCOPE_BUILD_INFO = gauge("kafkascope_build_info", &["version", "revision"], EXPORTER,
+        "Always 1; tells the version of kafkascope that is running.");
+    KAFKA_EXPORTER_BUILD_INFO = gauge("kafka_exporter_build_info", &["version"], EXPORTER,
+        "Always 1; tells kafkascope's version under the name that kafka_exporter's users look for.");
+    KAFKASCOPE_SCRAPES_TOTAL = counter("kafkascope_scrapes_total", &["format"], EXPORTER,
+        "Scrapes that were served to the end.");
+    KAFKASCOPE_SCRAPE_DURATION_SECONDS = histogram("kafkascope_scrape_duration_seconds", &[], EXPORTER,
+        "How long scrapes took, from the request's head to the last byte handed to the connection.");
+    KAFKASCOPE_HTTP_CONNECTIONS = gauge("kafkascope_http_connections", &[], EXPORTER,
+        "HTTP connections that are open.");
+    KAFKASCOPE_HTTP_REQUESTS_TOTAL = counter("kafkascope_http_requests_total", &["path", "code"], EXPORTER,
+        "HTTP requests that were answered; path is \"other\" for paths that do not exist.");
+    KAFKASCOPE_TASKS = gauge("kafkascope_tasks", &["state"], EXPORTER,
+        "Long-lived tasks that run, or that wait to be started again after a panic.");
+    KAFKASCOPE_TASK_PANICS_TOTAL = counter("kafkascope_task_panics_total", &["task"], EXPORTER,
+        "Panics of long-lived tasks: each is a defect worth reporting.");
+    PROCESS_CPU_SECONDS_TOTAL = counter("process_cpu_seconds_total", &[], EXPORTER,
+        "CPU time that the process has used, user and system.");
+    PROCESS_RESIDENT_MEMORY_BYTES = gauge("process_resident_memory_bytes", &[], EXPORTER,
+        "Resident memory of the process.");
+    PROCESS_VIRTUAL_MEMORY_BYTES = gauge("process_virtual_memory_bytes", &[], EXPORTER,
+        "Virtual memory of the process.");
+    PROCESS_START_TIME_SECONDS = gauge("process_start_time_seconds", &[], EXPORTER,
+        "When the process started.");
+    PROCESS_OPEN_FDS = gauge("process_open_fds", &[], EXPORTER,
+        "File descriptors that the process has open.");
+    PROCESS_MAX_FDS = gauge("process_max_fds", &[], EXPORTER,
+        "File descriptors that the process may have open.");
+    PROCESS_THREADS = gauge("process_threads", &[], EXPORTER,
+        "Threads of the process.");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_follow_the_rules() {
+        let mut seen = HashSet::new();
+        for family in ALL {
+            assert!(seen.insert(family.name), "{} is there twice", family.name);
+            assert!(family.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}", family.name);
+            assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
+            let of_kafka = family.name.starts_with("kafka_") && family.name != "kafka_exporter_build_info";
+            assert_eq!(of_kafka, family.origin.collector.is_some(), "{}", family.name);
+            assert!(family.help.ends_with('.') && !family.help.contains('\n'), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn what_kafka_tells_names_its_source() {
+        for family in ALL.iter().filter(|family| family.origin.collector.is_some()) {
+            let named = family.help.contains("polled") || family.help.contains("last polling pass");
+            assert!(named || family.help.contains("last pass"), "{} does not say where it comes from", family.name);
+        }
+    }
+
+    #[test]
+    fn kafka_exporters_families_are_all_there() {
+        let theirs: [(&str, &[&str]); 16] = [
+            ("kafka_brokers", &[]),
+            ("kafka_broker_info", &["id", "address"]),
+            ("kafka_topic_partitions", &["topic"]),
+            ("kafka_topic_partition_current_offset", &["topic", "partition"]),
+            ("kafka_topic_partition_oldest_offset", &["topic", "partition"]),
+            ("kafka_topic_partition_leader", &["topic", "partition"]),
+            ("kafka_topic_partition_replicas", &["topic", "partition"]),
+            ("kafka_topic_partition_in_sync_replica", &["topic", "partition"]),
+            ("kafka_topic_partition_leader_is_preferred", &["topic", "partition"]),
+            ("kafka_topic_partition_under_replicated_partition", &["topic", "partition"]),
+            ("kafka_consumergroup_current_offset", &["consumergroup", "topic", "partition"]),
+            ("kafka_consumergroup_current_offset_sum", &["consumergroup", "topic"]),
+            ("kafka_consumergroup_lag", &["consumergroup", "topic", "partition"]),
+            ("kafka_consumergroup_lag_sum", &["consumergroup", "topic"]),
+            ("kafka_consumergroup_members", &["consumergroup"]),
+            ("kafka_exporter_build_info", &[]),
+        ];
+        for (name, labels) in theirs {
+            let family = ALL.iter().find(|family| family.name == name).unwrap_or_else(|| panic!("{name} is missing"));
+            assert_eq!(&family.labels[..labels.len()], labels, "{name}");
+            assert_eq!(family.kind, Kind::Gauge, "{name}");
+        }
+    }
+}

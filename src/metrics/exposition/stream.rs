@@ -1,0 +1,212 @@
+//! The whole exposition in steps: family outermost, clusters inside, then topics or groups one at a time.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Format, Labels, RegistryFamilies, Samples};
+use crate::derive::Snapshot;
+use crate::metrics::catalogue::Family;
+use crate::metrics::families::{SOURCES, Source, TopicItem};
+use crate::metrics::{ClusterSource, Granularity};
+use crate::model::ConnectionStats;
+
+/// One cluster as one scrape sees it: the handles are copied once, and what they hold never changes.
+#[derive(Debug)]
+pub struct ClusterView {
+    /// The cluster.
+    pub source: Arc<ClusterSource>,
+    /// Its snapshot; `None` before the first.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Its connections.
+    pub connections: Arc<ConnectionStats>,
+    kafka_labels: Labels,
+    exporter_labels: Labels,
+}
+
+impl ClusterView {
+    /// Copies the handles of a cluster.
+    #[must_use]
+    pub fn of(source: &Arc<ClusterSource>) -> Self {
+        Self {
+            source: source.clone(),
+            snapshot: source.snapshot.load_full(),
+            connections: source.connections.load_full(),
+            kafka_labels: Labels::new(source.name.as_deref(), &source.labels),
+            exporter_labels: Labels::new(source.name.as_deref(), &[]),
+        }
+    }
+
+    fn labels(&self, family: &Family) -> &Labels {
+        if family.has_constant_labels() { &self.kafka_labels } else { &self.exporter_labels }
+    }
+
+    /// Whether a family is exported for this cluster: its collectors are on, and it is not finer than asked for.
+    #[must_use]
+    pub fn shows(&self, family: &Family) -> bool {
+        let is_on = |collector| self.source.collectors.contains(&collector);
+        let needed = [family.origin.collector, family.origin.also_needs];
+        let granularity = match family.labels.first() {
+            Some(&"consumergroup") => self.source.group_granularity,
+            _ => self.source.topic_granularity,
+        };
+        needed.into_iter().flatten().all(is_on) && (granularity == Granularity::Partition || !family.is_per_partition())
+    }
+}
+
+/// Which collectors' families are asked for; empty: all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Names of collectors, or `exporter`.
+    pub collectors: Vec<&'static str>,
+}
+
+impl Selection {
+    fn includes(&self, family: &Family) -> bool {
+        self.collectors.is_empty() || self.collectors.contains(&family.collector())
+    }
+}
+
+/// Everything that one scrape shows.
+#[derive(Debug, Default)]
+pub struct View {
+    /// The clusters, in the order of the configuration.
+    pub clusters: Vec<ClusterView>,
+    /// The exporter's own families.
+    pub own: RegistryFamilies,
+    /// The values of `process_…`.
+    pub process: Vec<(&'static Family, f64)>,
+    /// What of all this was asked for.
+    pub selection: Selection,
+}
+
+/// Where the next step begins.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cursor {
+    source: usize,
+    cluster: usize,
+    item: usize,
+}
+
+/// An exposition on its way out. Memory: one chunk, whatever the size of the whole.
+#[derive(Debug)]
+pub struct Exposition {
+    view: View,
+    format: Format,
+    at: Cursor,
+    head_is_due: bool,
+    prefix: Vec<u8>,
+    no_labels: Labels,
+    is_done: bool,
+}
+
+impl Exposition {
+    /// The exposition of a view, from its beginning.
+    #[must_use]
+    pub fn new(view: View, format: Format) -> Self {
+        Self {
+            view,
+            format,
+            at: Cursor::default(),
+            head_is_due: true,
+            prefix: Vec::new(),
+            no_labels: Labels::default(),
+            is_done: false,
+        }
+    }
+
+    /// Appends what comes next, until `out` holds `enough` bytes or a little more. Returns whether there is more.
+    pub fn next_chunk(&mut self, out: &mut Vec<u8>, enough: usize) -> bool {
+        while !self.is_done && out.len() < enough {
+            self.step(out);
+        }
+        !self.is_done
+    }
+
+    /// All of it at once: for tests, `snapshot` and the like.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.next_chunk(&mut out, usize::MAX);
+        out
+    }
+
+    /// Writes one topic or group of one family, or moves on to the next cluster or family.
+    fn step(&mut self, out: &mut Vec<u8>) {
+        let Some((family, source)) = SOURCES.get(self.at.source) else {
+            out.extend_from_slice(self.format.trailer());
+            self.is_done = true;
+            return;
+        };
+        let clusters = if source.is_per_cluster() { self.view.clusters.len() } else { 1 };
+        if self.at.cluster >= clusters || !self.view.selection.includes(family) {
+            self.at = Cursor { source: self.at.source + 1, ..Cursor::default() };
+            self.head_is_due = true;
+            return;
+        }
+        let items = self.view.clusters.get(self.at.cluster).map_or(1, |cluster| items(cluster, family, source));
+        let items = if source.is_per_cluster() { items } else { 1 };
+        if self.at.item >= items {
+            self.at = Cursor { cluster: self.at.cluster + 1, item: 0, ..self.at };
+            return;
+        }
+        self.write(family, source, out);
+        self.at.item += 1;
+    }
+
+    fn write(&mut self, family: &'static Family, source: &Source, out: &mut Vec<u8>) {
+        let cluster = self.view.clusters.get(self.at.cluster).filter(|_| source.is_per_cluster());
+        let labels = cluster.map_or(&self.no_labels, |cluster| cluster.labels(family));
+        let mut samples = Samples::new(family, self.format, &mut self.head_is_due, labels, &mut self.prefix, out);
+        match cluster {
+            Some(cluster) => write_items(cluster, source, self.at.item..self.at.item + 1, &mut samples),
+            None => write_own(&self.view, source, &mut samples),
+        }
+    }
+}
+
+/// How many steps a family has in a cluster.
+fn items(cluster: &ClusterView, family: &Family, source: &Source) -> usize {
+    if !cluster.shows(family) {
+        return 0;
+    }
+    let snapshot = cluster.snapshot.as_deref();
+    match source {
+        Source::Cluster(_) => 1,
+        Source::Topic(_) => snapshot.map_or(0, |snapshot| snapshot.world.topic_order.len()),
+        Source::Group(_) => snapshot.map_or(0, |snapshot| snapshot.groups.len()),
+        Source::Registry | Source::Process => 0,
+    }
+}
+
+/// A block: one family of one cluster over a run of topics or groups. It depends on nothing outside of these.
+fn write_items(cluster: &ClusterView, source: &Source, items: Range<usize>, samples: &mut Samples<'_>) {
+    match (source, cluster.snapshot.as_deref()) {
+        (Source::Cluster(write), _) => write(cluster, samples),
+        (Source::Topic(write), Some(snapshot)) => {
+            for ix in snapshot.world.topic_order.get(items).into_iter().flatten() {
+                if let Some(table) = snapshot.world.topic(*ix) {
+                    write(snapshot, &TopicItem { ix: *ix, table }, samples);
+                }
+            }
+        }
+        (Source::Group(write), Some(snapshot)) => {
+            for group in snapshot.groups.get(items).into_iter().flatten() {
+                write(snapshot, group, samples);
+            }
+        }
+        (Source::Topic(_) | Source::Group(_), None) | (Source::Registry | Source::Process, _) => {}
+    }
+}
+
+/// The exporter's own families.
+fn write_own(view: &View, source: &Source, samples: &mut Samples<'_>) {
+    if matches!(source, Source::Process) {
+        let family = samples.family();
+        for (_, value) in view.process.iter().filter(|(of, _)| of.name == family.name) {
+            samples.sample(&[], *value);
+        }
+        return;
+    }
+    let shown = |name: &str| view.clusters.iter().any(|cluster| cluster.source.name.as_deref().unwrap_or("") == name);
+    view.own.write(samples, shown);
+}

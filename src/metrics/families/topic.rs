@@ -1,0 +1,96 @@
+//! Topics: where their partitions lie, and where their logs start and end.
+
+use super::TopicItem;
+use crate::derive::Snapshot;
+use crate::metrics::exposition::{Samples, Value};
+use crate::model::Offset;
+use crate::state::Placement;
+
+pub(super) fn partitions(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    if snapshot.freshness.is_fresh(topic.table.metadata_at) {
+        samples.sample(&[&topic.table.name], topic.table.partitions());
+    }
+}
+
+/// A row for each partition of which `value` says something, while the metadata may be shown.
+fn placements<V: Value>(
+    snapshot: &Snapshot,
+    topic: &TopicItem<'_>,
+    samples: &mut Samples<'_>,
+    value: impl Fn(&Placement) -> Option<V>,
+) {
+    if !snapshot.freshness.is_fresh(topic.table.metadata_at) {
+        return;
+    }
+    let mut run = samples.run(&[&topic.table.name]);
+    for (partition, placement) in topic.table.placements.iter().enumerate() {
+        if let Some(value) = value(placement) {
+            run.row(partition, value);
+        }
+    }
+}
+
+/// Every partition has replicas: an empty list means that the answer did not tell them.
+fn knows_replicas(placement: &Placement) -> bool {
+    placement.replicas > 0
+}
+
+pub(super) fn leader(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    placements(snapshot, topic, samples, |placement| placement.leader.map(|broker| broker.0));
+}
+
+pub(super) fn offline(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    placements(snapshot, topic, samples, |placement| Some(placement.leader.is_none()));
+}
+
+pub(super) fn replicas(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    placements(snapshot, topic, samples, |placement| knows_replicas(placement).then_some(placement.replicas));
+}
+
+pub(super) fn in_sync(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    placements(snapshot, topic, samples, |placement| knows_replicas(placement).then_some(placement.in_sync));
+}
+
+pub(super) fn leader_is_preferred(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    placements(snapshot, topic, samples, |placement| Some(placement.leader? == placement.preferred?));
+}
+
+pub(super) fn under_replicated(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    placements(snapshot, topic, samples, |placement| {
+        knows_replicas(placement).then_some(placement.in_sync < placement.replicas)
+    });
+}
+
+/// A row for each partition whose offset is known.
+fn offsets(topic: &TopicItem<'_>, samples: &mut Samples<'_>, offset: impl Fn(usize) -> Option<Offset>) {
+    let mut run = samples.run(&[&topic.table.name]);
+    for place in 0..topic.table.partitions() {
+        if let Some(offset) = offset(place) {
+            run.row(place, offset.get());
+        }
+    }
+}
+
+pub(super) fn current_offset(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    offsets(topic, samples, |place| snapshot.freshness.end(topic.table, place));
+}
+
+pub(super) fn oldest_offset(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    offsets(topic, samples, |place| snapshot.freshness.start(topic.table, place));
+}
+
+pub(super) fn current_offset_sum(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    if let Some(sum) = snapshot.topic(topic.ix).end_sum {
+        samples.sample(&[&topic.table.name], sum);
+    }
+}
+
+pub(super) fn oldest_offset_sum(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    if let Some(sum) = snapshot.topic(topic.ix).start_sum {
+        samples.sample(&[&topic.table.name], sum);
+    }
+}
+
+pub(super) fn unknown(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    samples.sample(&[&topic.table.name], snapshot.topic(topic.ix).unknown);
+}

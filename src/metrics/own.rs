@@ -1,0 +1,273 @@
+//! The exporter's observations of itself, held in a registry of its own.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+use super::catalogue::{self as names, ANY_BROKER, CLUSTER_LABEL, Family, OTHER_BROKER};
+use super::exposition::{Format, RegistryFamilies};
+use crate::model::BrokerId;
+
+/// How many brokers are counted apart in one family, over all clusters; further ones count as [`OTHER_BROKER`].
+/// No cluster has as many, but ids come from outside.
+const MAX_BROKERS: usize = 10_000;
+
+/// Bounds of the buckets for passes: from a tiny cluster's to one that takes longer than any interval.
+const PASS_BUCKETS_SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Bounds of the buckets for scrapes: from memory, so mostly the time that the reader takes.
+const SCRAPE_BUCKETS_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// What is remembered from pass to pass, so that Kafka is not asked for it each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// Ids of topics.
+    TopicIds,
+    /// The cluster's id and the brokers' racks.
+    ClusterDescription,
+}
+
+impl Cache {
+    /// Every cache.
+    pub const ALL: [Self; 2] = [Self::TopicIds, Self::ClusterDescription];
+
+    /// The value of the label `cache`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TopicIds => "topic_ids",
+            Self::ClusterDescription => "cluster_description",
+        }
+    }
+}
+
+/// What a long-lived task is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskState {
+    /// It runs.
+    Running,
+    /// It panicked and waits to be started again.
+    Restarting,
+}
+
+impl TaskState {
+    /// The value of the label `state`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+        }
+    }
+}
+
+/// Counts a task in a state for as long as it is held.
+#[derive(Debug)]
+pub struct TaskGuard(IntGauge);
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Measures a scrape from its request to its last byte.
+#[derive(Debug)]
+pub struct ScrapeTimer {
+    started: Instant,
+    format: Format,
+    seconds: Histogram,
+    served: IntCounterVec,
+}
+
+impl ScrapeTimer {
+    /// The scrape was served to the end. One that breaks off is not counted.
+    pub fn finish(self) {
+        self.seconds.observe(self.started.elapsed().as_secs_f64());
+        self.served.with_label_values(&[self.format.as_str()]).inc();
+    }
+}
+
+/// The exporter's own metrics. A nameless cluster is `None`; its series have no label `cluster_name`.
+#[derive(Debug)]
+pub struct OwnMetrics {
+    registry: Registry,
+    pass_seconds: HistogramVec,
+    interval_seconds: GaugeVec,
+    cache_hits: IntCounterVec,
+    cache_misses: IntCounterVec,
+    errors: IntCounterVec,
+    brokers_seen: Mutex<HashSet<(String, BrokerId)>>,
+    scrapes: IntCounterVec,
+    scrape_seconds: Histogram,
+    http_connections: IntGauge,
+    http_requests: IntCounterVec,
+    tasks: IntGaugeVec,
+    task_panics: IntCounterVec,
+}
+
+impl OwnMetrics {
+    /// An empty set. `revision` is the commit that was built, where the build knows it.
+    ///
+    /// # Errors
+    /// When the catalogue holds a name that the `prometheus` crate refuses: a defect, not a condition.
+    pub fn new(version: &str, revision: Option<&str>) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let own = Self {
+            pass_seconds: histogram_vec(&registry, &names::KAFKASCOPE_PASS_DURATION_SECONDS, &PASS_BUCKETS_SECONDS)?,
+            interval_seconds: gauge_vec(&registry, &names::KAFKASCOPE_INTERVAL_SECONDS)?,
+            cache_hits: counter_vec(&registry, &names::KAFKASCOPE_CACHE_HITS_TOTAL)?,
+            cache_misses: counter_vec(&registry, &names::KAFKASCOPE_CACHE_MISSES_TOTAL)?,
+            errors: counter_vec(&registry, &names::KAFKASCOPE_BROKER_ERRORS_TOTAL)?,
+            brokers_seen: Mutex::default(),
+            scrapes: counter_vec(&registry, &names::KAFKASCOPE_SCRAPES_TOTAL)?,
+            scrape_seconds: histogram(&registry, &names::KAFKASCOPE_SCRAPE_DURATION_SECONDS, &SCRAPE_BUCKETS_SECONDS)?,
+            http_connections: int_gauge(&registry, &names::KAFKASCOPE_HTTP_CONNECTIONS)?,
+            http_requests: counter_vec(&registry, &names::KAFKASCOPE_HTTP_REQUESTS_TOTAL)?,
+            tasks: int_gauge_vec(&registry, &names::KAFKASCOPE_TASKS)?,
+            task_panics: counter_vec(&registry, &names::KAFKASCOPE_TASK_PANICS_TOTAL)?,
+            registry,
+        };
+        let build_info = int_gauge_vec(&own.registry, &names::KAFKASCOPE_BUILD_INFO)?;
+        build_info.with_label_values(&[version, revision.unwrap_or("")]).set(1);
+        let exporter_info = int_gauge_vec(&own.registry, &names::KAFKA_EXPORTER_BUILD_INFO)?;
+        exporter_info.with_label_values(&[version]).set(1);
+        for format in Format::ALL {
+            own.scrapes.with_label_values(&[format.as_str()]);
+        }
+        for state in [TaskState::Running, TaskState::Restarting] {
+            own.tasks.with_label_values(&[state.as_str()]);
+        }
+        Ok(own)
+    }
+
+    /// Shows a cluster's counters from 0 on, so that their first step is seen, and how often it is polled.
+    pub fn add_cluster(&self, cluster: Option<&str>, interval: Duration) {
+        let cluster = cluster.unwrap_or("");
+        self.pass_seconds.with_label_values(&[cluster]);
+        for cache in Cache::ALL {
+            self.cache_hits.with_label_values(&[cluster, cache.as_str()]);
+            self.cache_misses.with_label_values(&[cluster, cache.as_str()]);
+        }
+        self.interval_seconds.with_label_values(&[cluster]).set(interval.as_secs_f64());
+    }
+
+    /// Takes note of how long a pass took.
+    pub fn observe_pass(&self, cluster: Option<&str>, took: Duration) {
+        self.pass_seconds.with_label_values(&[cluster.unwrap_or("")]).observe(took.as_secs_f64());
+    }
+
+    /// Takes note of a failed call; `broker` is `None` for one that any broker may answer.
+    pub fn count_error(&self, cluster: Option<&str>, broker: Option<BrokerId>, api: &str) {
+        let cluster = cluster.unwrap_or("");
+        let label = match broker.filter(|broker| broker.0 >= 0) {
+            None => ANY_BROKER.to_owned(),
+            Some(broker) if self.is_counted_apart(cluster, broker) => broker.to_string(),
+            Some(_) => OTHER_BROKER.to_owned(),
+        };
+        self.errors.with_label_values(&[cluster, &label, api]).inc();
+    }
+
+    fn is_counted_apart(&self, cluster: &str, broker: BrokerId) -> bool {
+        let mut seen = self.brokers_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (cluster.to_owned(), broker);
+        seen.contains(&key) || (seen.len() < MAX_BROKERS && seen.insert(key))
+    }
+
+    /// Takes note of values that were served without asking.
+    pub fn cache_hits(&self, cluster: Option<&str>, cache: Cache, values: u64) {
+        self.cache_hits.with_label_values(&[cluster.unwrap_or(""), cache.as_str()]).inc_by(values);
+    }
+
+    /// Takes note of values that were asked for.
+    pub fn cache_misses(&self, cluster: Option<&str>, cache: Cache, values: u64) {
+        self.cache_misses.with_label_values(&[cluster.unwrap_or(""), cache.as_str()]).inc_by(values);
+    }
+
+    /// Counts a long-lived task in a state until the guard is dropped.
+    #[must_use]
+    pub fn task(&self, state: TaskState) -> TaskGuard {
+        let gauge = self.tasks.with_label_values(&[state.as_str()]);
+        gauge.inc();
+        TaskGuard(gauge)
+    }
+
+    /// Takes note of a panic in a long-lived task.
+    pub fn task_panicked(&self, task: &'static str) {
+        self.task_panics.with_label_values(&[task]).inc();
+    }
+
+    /// Starts to measure a scrape.
+    #[must_use]
+    pub fn start_scrape(&self, format: Format) -> ScrapeTimer {
+        ScrapeTimer {
+            started: Instant::now(),
+            format,
+            seconds: self.scrape_seconds.clone(),
+            served: self.scrapes.clone(),
+        }
+    }
+
+    /// Takes note of an answered HTTP request. `path` is one of the route table's, so that it has few values.
+    pub fn http_request(&self, path: &str, code: u16) {
+        self.http_requests.with_label_values(&[path, itoa::Buffer::new().format(code)]).inc();
+    }
+
+    /// Counts an HTTP connection until the guard is dropped.
+    #[must_use]
+    pub fn http_connection(&self) -> TaskGuard {
+        self.http_connections.inc();
+        TaskGuard(self.http_connections.clone())
+    }
+
+    /// Everything, as it stands now.
+    #[must_use]
+    pub fn gather(&self) -> RegistryFamilies {
+        RegistryFamilies::new(self.registry.gather())
+    }
+}
+
+/// The label names as the registry knows them: every series of a family by cluster has `cluster_name`, empty for the
+/// nameless one.
+fn labels(family: &Family) -> Vec<&'static str> {
+    let cluster = family.origin.per_cluster.then_some(CLUSTER_LABEL);
+    cluster.into_iter().chain(family.labels.iter().copied()).collect()
+}
+
+fn registered<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn counter_vec(registry: &Registry, family: &Family) -> Result<IntCounterVec, prometheus::Error> {
+    registered(registry, IntCounterVec::new(Opts::new(family.name, family.help), &labels(family))?)
+}
+
+fn int_gauge_vec(registry: &Registry, family: &Family) -> Result<IntGaugeVec, prometheus::Error> {
+    registered(registry, IntGaugeVec::new(Opts::new(family.name, family.help), &labels(family))?)
+}
+
+fn int_gauge(registry: &Registry, family: &Family) -> Result<IntGauge, prometheus::Error> {
+    registered(registry, IntGauge::new(family.name, family.help)?)
+}
+
+fn gauge_vec(registry: &Registry, family: &Family) -> Result<GaugeVec, prometheus::Error> {
+    registered(registry, GaugeVec::new(Opts::new(family.name, family.help), &labels(family))?)
+}
+
+fn histogram_vec(registry: &Registry, family: &Family, buckets: &[f64]) -> Result<HistogramVec, prometheus::Error> {
+    let opts = HistogramOpts::new(family.name, family.help).buckets(buckets.to_vec());
+    registered(registry, HistogramVec::new(opts, &labels(family))?)
+}
+
+fn histogram(registry: &Registry, family: &Family, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
+    let opts = HistogramOpts::new(family.name, family.help).buckets(buckets.to_vec());
+    registered(registry, Histogram::with_opts(opts)?)
+}
