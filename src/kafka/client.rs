@@ -12,12 +12,11 @@ use super::error::Failure;
 use super::native::{Event, Handle, Manner};
 use super::observer::Observer;
 use super::settings::creation_error;
-use super::stats::ClientStats;
 use super::threads::Shared;
 use super::{Cause, ClientSettings, GroupReply, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{
-    BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, GroupListing, KafkaCode, ListedPartition,
-    OffsetSpec, TopicDescription, TopicPartitions, TopicRows,
+    BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, ConnectionStats, GroupListing, KafkaCode,
+    ListedPartition, OffsetSpec, TopicDescription, TopicPartitions, TopicRows,
 };
 
 /// How long `close` waits for librdkafka's threads.
@@ -66,7 +65,7 @@ impl KafkaClient {
 
     /// The newest connection statistics; empty until the first came, 10 s after the start.
     #[must_use]
-    pub fn broker_stats(&self) -> Arc<ClientStats> {
+    pub fn broker_stats(&self) -> Arc<ConnectionStats> {
         self.observer.stats()
     }
 

@@ -21,4 +21,3 @@ pub use client::KafkaClient;
 pub use error::{Cause, KafkaError, Operation, Target};
 pub use operations::{AclOperation, Authorized};
 pub use settings::{ClientSettings, PropertyError, check_properties};
-pub use stats::{BrokerStats, ClientStats, RoundTrip};

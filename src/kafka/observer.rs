@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use super::connections::ConnectionErrors;
 use super::repeats::{Repeats, Verdict};
-use super::stats::{ClientStats, Tally};
-use crate::model::BrokerId;
+use super::stats::Tally;
+use crate::model::{BrokerId, ConnectionStats};
 
 /// The facility under which librdkafka logs that a connection failed.
 const CONNECTION_FAILED: &str = "FAIL";
@@ -25,7 +25,7 @@ pub(super) struct Observer {
     repeats: Mutex<Repeats>,
     connection_errors: Mutex<ConnectionErrors>,
     tally: Mutex<Tally>,
-    stats: ArcSwap<ClientStats>,
+    stats: ArcSwap<ConnectionStats>,
     served: AtomicU64,
 }
 
@@ -43,7 +43,7 @@ impl Observer {
     }
 
     /// The newest statistics.
-    pub(super) fn stats(&self) -> Arc<ClientStats> {
+    pub(super) fn stats(&self) -> Arc<ConnectionStats> {
         self.stats.load_full()
     }
 
@@ -110,7 +110,7 @@ impl ClientContext for Observer {
         match tally.take(statistics) {
             Ok(stats) => {
                 let mut errors = self.connection_errors.lock().unwrap_or_else(PoisonError::into_inner);
-                stats.brokers.iter().filter(|broker| broker.connected).for_each(|broker| errors.forget(broker.id));
+                stats.brokers.iter().filter(|known| known.is_up).for_each(|known| errors.forget(known.broker));
                 self.stats.store(Arc::new(stats));
             }
             Err(error) => self.say(
