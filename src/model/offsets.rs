@@ -11,8 +11,6 @@ pub enum OffsetSpec {
     Earliest,
     /// The high watermark.
     Latest,
-    /// The last stable offset: where readers of committed transactions stop.
-    LastStable,
 }
 
 /// Some partitions of one topic.
