@@ -261,9 +261,19 @@ impl KafkaApi for KafkaClient {
         match self.ask(question, submit, Event::offsets).await {
             // None of the partitions has a leader, which says nothing of the broker.
             Err(error) if error.code() == Some(KafkaCode::LOCAL_NOENT) => Ok(leaderless(partitions)),
+            Ok(rows) if is_silence(&rows) => {
+                let text = "the leader did not answer in time".to_owned();
+                let failure = Failure { code: KafkaCode::LOCAL_TIMED_OUT, text };
+                Err(self.explain(failure, Operation::ListOffsets, Target::Broker(leader)))
+            }
             answer => answer,
         }
     }
+}
+
+/// librdkafka tells of a leader that never answered by rows without an offset and without an error.
+fn is_silence(rows: &[TopicRows<ListedPartition>]) -> bool {
+    rows.iter().flat_map(|topic| &topic.rows).all(|row| row.offset == Err(KafkaCode::LOCAL_NO_OFFSET))
 }
 
 fn leaderless(partitions: &[TopicPartitions]) -> Vec<TopicRows<ListedPartition>> {

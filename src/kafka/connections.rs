@@ -10,6 +10,9 @@ const FRESH: Duration = Duration::from_secs(90);
 /// How many connections' errors are kept.
 const MAX_CONNECTIONS: usize = 1024;
 
+/// What a person needs to know and librdkafka does not say.
+const HINTS: [(&str, &str); 1] = [("wrong version number", "what answers there speaks no TLS: a plaintext listener?")];
+
 /// The last error of each connection.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionErrors {
@@ -32,7 +35,9 @@ impl ConnectionErrors {
         }
         if self.errors.len() < MAX_CONNECTIONS {
             let reason = reason.rsplit_once(" (after ").map_or(reason, |(reason, _)| reason);
-            self.errors.insert((broker, address.to_owned()), (format!("{address}: {reason}"), now));
+            let hint = HINTS.iter().find(|(part, _)| reason.contains(part));
+            let hint = hint.map(|(_, hint)| format!(" ({hint})")).unwrap_or_default();
+            self.errors.insert((broker, address.to_owned()), (format!("{address}: {reason}{hint}"), now));
         }
         true
     }

@@ -2,6 +2,7 @@
 
 mod api;
 mod client;
+mod codes;
 mod connections;
 mod error;
 #[cfg(test)]
@@ -14,6 +15,8 @@ mod pending;
 mod repeats;
 mod settings;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 pub use api::{GroupReply, KafkaApi};

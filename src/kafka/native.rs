@@ -19,13 +19,14 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use super::codes::{kind, milliseconds, state};
 use super::error::Failure;
 use super::gather::{Holdings, Runs};
 use super::observer::Observer;
 use crate::model::{
     Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription,
-    GroupKind, GroupListing, GroupState, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId,
-    PartitionMetadata, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows,
+    GroupListing, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId, PartitionMetadata, TopicDescription,
+    TopicId, TopicMetadata, TopicPartitions, TopicRows,
 };
 
 /// Functions whose C enums are declared as the integers that they are, for the reason given above.
@@ -281,14 +282,12 @@ impl Handle {
         let options = self.options(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS, manner)?;
         let offset = match spec {
             OffsetSpec::Earliest => -2,
-            // With librdkafka's default isolation, read_uncommitted, the latest offset is the high watermark.
+            // The high watermark: calls are made at isolation level read_uncommitted unless told otherwise.
             OffsetSpec::Latest => -1,
         };
         let partitions = partition_list(partitions, Some(offset))?;
         // SAFETY: handle, list, options and queue are live; promise 2.
-        unsafe {
-            rd::rd_kafka_ListOffsets(self.ptr(), partitions.ptr(), options.ptr(), self.queue.ptr());
-        }
+        unsafe { rd::rd_kafka_ListOffsets(self.ptr(), partitions.ptr(), options.ptr(), self.queue.ptr()) };
         Ok(())
     }
 }
@@ -702,32 +701,6 @@ fn c_string(name: &str) -> Result<CString, Failure> {
     })
 }
 
-/// A duration in librdkafka's milliseconds.
-fn milliseconds(duration: Duration) -> c_int {
-    c_int::try_from(duration.as_millis()).unwrap_or(c_int::MAX)
-}
-
 fn length(count: c_int) -> usize {
     usize::try_from(count).unwrap_or_default()
-}
-
-/// `rd_kafka_consumer_group_state_t`. librdkafka 2.12 has no name for the states of KIP-848 and tells them as unknown.
-fn state(code: c_int) -> GroupState {
-    match code {
-        1 => GroupState::PreparingRebalance,
-        2 => GroupState::CompletingRebalance,
-        3 => GroupState::Stable,
-        4 => GroupState::Dead,
-        5 => GroupState::Empty,
-        _ => GroupState::Unknown,
-    }
-}
-
-/// `rd_kafka_consumer_group_type_t`.
-fn kind(code: c_int) -> GroupKind {
-    match code {
-        1 => GroupKind::Consumer,
-        2 => GroupKind::Classic,
-        _ => GroupKind::Unknown,
-    }
 }
