@@ -15,3 +15,7 @@ pub use clock::{Clock, SystemClock};
 pub use pass::Poller;
 pub use report::{CacheUse, PassReport};
 pub use settings::{GroupScope, NamePredicate, PollSettings, TopicScope};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

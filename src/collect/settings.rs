@@ -71,8 +71,6 @@ pub struct PollSettings {
     pub groups: GroupScope,
     /// Which collectors are switched on; brokers and topics always are.
     pub collectors: Vec<CollectorName>,
-    /// Calls in flight at once.
-    pub max_in_flight: usize,
     /// The time between two passes: the slow cycles are spread over passes of this length.
     pub interval: Duration,
 }

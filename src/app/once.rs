@@ -1,0 +1,60 @@
+//! `kafkascope snapshot`: one pass over every cluster, for people and programs.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::cluster;
+use crate::collect::{Clock, PassReport, Poller, SystemClock};
+use crate::config::{Cluster, Config};
+use crate::derive::Snapshot;
+use crate::kafka::KafkaError;
+use crate::metrics::ClusterSource;
+
+/// What one pass found of one cluster.
+#[derive(Debug)]
+pub struct Found {
+    /// How the cluster is labelled, with the snapshot published in it.
+    pub source: Arc<ClusterSource>,
+    /// The snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// What failed, in words.
+    pub errors: Vec<String>,
+}
+
+/// Makes one pass over every cluster, one after another; `progress` is told what is going on.
+///
+/// # Errors
+/// When a client cannot be set up. That a cluster cannot be reached is not an error here: its snapshot says so.
+pub async fn snapshot(config: &Config, progress: impl Fn(&str)) -> Result<Vec<Found>, KafkaError> {
+    let mut found = Vec::new();
+    for cluster in &config.clusters {
+        progress(&format!("asking {}", cluster.display_name()));
+        found.push(one(cluster, config).await?);
+    }
+    Ok(found)
+}
+
+async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
+    let client = Arc::new(cluster::connect(cluster, &config.polling)?);
+    let clock = SystemClock::start();
+    let in_flight = Arc::new(Semaphore::new(config.polling.max_in_flight));
+    let settings = cluster::poll_settings(cluster, config.polling.interval);
+    let mut poller = Poller::new(client.clone(), clock, settings, in_flight);
+    let report = poller.pass().await;
+    let snapshot = Arc::new(Snapshot::derive(poller.world(), None, config.polling.max_age, clock.now()));
+    client.close().await;
+    let source = Arc::new(cluster::source(cluster));
+    source.snapshot.store(Some(snapshot.clone()));
+    source.connections.store(client.broker_stats());
+    Ok(Found { source, snapshot, errors: lines(&report) })
+}
+
+fn lines(report: &PassReport) -> Vec<String> {
+    let mut lines: Vec<String> = report.errors.iter().map(ToString::to_string).collect();
+    lines.dedup();
+    if report.more_errors > 0 {
+        lines.push(format!("and {} more failures", report.more_errors));
+    }
+    lines
+}
