@@ -1,5 +1,16 @@
-//! Wires the rooms together: start-up, polling and shutdown, in the order in which they happen.
+//! Wires the rooms together: the daemon, a single pass, a check of the connections, the demo.
 
+mod check;
+mod cluster;
+mod demo;
 mod failures;
+mod once;
+mod poll;
+mod serve;
 mod stop;
 mod supervise;
+
+pub use check::{Connections, connect};
+pub use demo::{DemoCluster, DemoError, start_demo_cluster};
+pub use once::{Found, snapshot};
+pub use serve::{ServeError, polling_runtime, serve};

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::failures::Failures;
-use super::stop::Stop;
 use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
 use crate::http::Beat;
@@ -30,19 +29,15 @@ pub(super) struct ClusterTask {
     pub(super) source: Arc<ClusterSource>,
     pub(super) own: Arc<OwnMetrics>,
     pub(super) clock: SystemClock,
-    pub(super) beat: Beat,
+    /// Shows that this task turns.
+    pub(super) poller_beat: Beat,
+    /// Shows that the client's poll thread turns.
+    pub(super) native_beat: Beat,
 }
 
 impl ClusterTask {
-    /// Polls until the process is to stop.
-    pub(super) async fn run(self, mut stop: Stop) {
-        tokio::select! {
-            () = self.poll() => {}
-            () = stop.stopped() => {}
-        }
-    }
-
-    async fn poll(&self) {
+    /// Polls for ever.
+    pub(super) async fn run(self) {
         let mut poller = Poller::new(self.client.clone(), self.clock, self.settings.clone(), self.in_flight.clone());
         let timer = FixedInterval::new(self.now(), self.settings.interval);
         let mut log = PassLog::default();
@@ -64,7 +59,10 @@ impl ClusterTask {
     async fn while_alive<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
-            self.beat.touch();
+            self.poller_beat.touch();
+            if self.client.poll_age() < REPUBLISH_EVERY {
+                self.native_beat.touch();
+            }
             tokio::select! {
                 done = &mut work => return done,
                 () = tokio::time::sleep(REPUBLISH_EVERY) => self.republish(),

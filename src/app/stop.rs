@@ -7,39 +7,33 @@ use tokio::sync::watch;
 
 /// Tells that the process is to end. Clones tell the same.
 #[derive(Debug, Clone)]
-pub struct Stop {
+pub(super) struct Stop {
     stopped: watch::Receiver<bool>,
 }
 
 /// Makes a [`Stop`] tell. Dropping it does so as well.
 #[derive(Debug)]
-pub struct Stopper {
+pub(super) struct Stopper {
     stop: watch::Sender<bool>,
 }
 
 /// A stop that has not happened yet, and what makes it happen.
 #[must_use]
-pub fn stop_pair() -> (Stopper, Stop) {
+pub(super) fn stop_pair() -> (Stopper, Stop) {
     let (stop, stopped) = watch::channel(false);
     (Stopper { stop }, Stop { stopped })
 }
 
 impl Stopper {
     /// Makes it happen.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.stop.send_replace(true);
     }
 }
 
 impl Stop {
-    /// Whether it has happened.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        *self.stopped.borrow() || self.stopped.has_changed().is_err()
-    }
-
     /// Returns when it has happened.
-    pub async fn stopped(&mut self) {
+    pub(super) async fn stopped(&mut self) {
         // An error means that the stopper is gone: that is a stop, too.
         let _ = self.stopped.wait_for(|stopped| *stopped).await;
     }
@@ -49,7 +43,7 @@ impl Stop {
 ///
 /// # Errors
 /// When the handlers cannot be installed.
-pub async fn wait_for_signal() -> io::Result<&'static str> {
+pub(super) async fn wait_for_signal() -> io::Result<&'static str> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(tokio::select! {

@@ -141,6 +141,12 @@ impl KafkaError {
         }
     }
 
+    /// Whether the question was put to Kafka at all.
+    #[must_use]
+    pub fn was_asked(&self) -> bool {
+        !matches!(self.cause, Cause::NotAsked | Cause::TooManyInFlight(_) | Cause::Closed | Cause::Property(_))
+    }
+
     /// Whether no answer came, as opposed to a refusal.
     #[must_use]
     pub fn is_silence(&self) -> bool {
