@@ -6,6 +6,7 @@
 pub mod app;
 pub mod collect;
 pub mod derive;
+pub mod http;
 pub mod kafka;
 pub mod metrics;
 pub mod model;
