@@ -12,4 +12,5 @@ pub mod metrics;
 pub mod model;
 pub mod report;
 pub mod schedule;
+pub mod sim;
 pub mod state;
