@@ -64,9 +64,13 @@ final class Truth {
         topics.values().forEach(topic -> topic.partitions().stream()
                 .filter(Truth::hasLeader)
                 .forEach(partition -> led.add(new TopicPartition(topic.name(), partition.partition()))));
-        Map<TopicPartition, Long> earliest = offsets(led, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED);
-        Map<TopicPartition, Long> latest = offsets(led, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED);
-        Map<TopicPartition, Long> stable = offsets(led, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED);
+        // All three are asked before the first is waited for: a silent leader is waited for once.
+        ListOffsetsResult starts = ask(led, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED);
+        ListOffsetsResult ends = ask(led, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED);
+        ListOffsetsResult stables = ask(led, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED);
+        Map<TopicPartition, Long> earliest = offsets(led, starts);
+        Map<TopicPartition, Long> latest = offsets(led, ends);
+        Map<TopicPartition, Long> stable = offsets(led, stables);
         Map<String, Object> answer = new TreeMap<>();
         for (TopicDescription topic : topics.values()) {
             List<Object> partitions = new ArrayList<>();
@@ -96,12 +100,15 @@ final class Truth {
         return nodes.stream().map(Node::id).toList();
     }
 
-    /** A partition whose leader does not answer is left out. */
-    private Map<TopicPartition, Long> offsets(List<TopicPartition> partitions, OffsetSpec spec, IsolationLevel level)
-            throws InterruptedException {
+    private ListOffsetsResult ask(List<TopicPartition> partitions, OffsetSpec spec, IsolationLevel level) {
         Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
         partitions.forEach(partition -> asked.put(partition, spec));
-        ListOffsetsResult result = admin.listOffsets(asked, new ListOffsetsOptions(level));
+        return admin.listOffsets(asked, new ListOffsetsOptions(level));
+    }
+
+    /** A partition whose leader does not answer is left out. */
+    private static Map<TopicPartition, Long> offsets(List<TopicPartition> partitions, ListOffsetsResult result)
+            throws InterruptedException {
         Map<TopicPartition, Long> offsets = new HashMap<>();
         for (TopicPartition partition : partitions) {
             try {

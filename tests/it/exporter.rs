@@ -32,11 +32,7 @@ pub(crate) struct Builder {
 impl Builder {
     /// Adds arguments.
     pub(crate) fn args<S: AsRef<str>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
-        self.arguments.extend(
-            arguments
-                .into_iter()
-                .map(|argument| argument.as_ref().to_owned()),
-        );
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
         self
     }
 
@@ -51,25 +47,14 @@ impl Builder {
     pub(crate) fn start(self) -> Exporter {
         let mut daemon = self.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
         let dir = scratch("exporter");
-        let process = Process::start(
-            "kafkascope",
-            daemon.command(),
-            &dir.path().join("output.log"),
-        );
+        let process = Process::start("kafkascope", daemon.command(), &dir.path().join("output.log"));
         let address = eventually("kafkascope listens", LISTENS, || {
             if let Some(status) = process.ended() {
-                panic!(
-                    "kafkascope ended ({status}) before it listened\n{}",
-                    process.tail()
-                );
+                panic!("kafkascope ended ({status}) before it listened\n{}", process.tail());
             }
             listening(&process.output()).ok_or_else(|| process.tail())
         });
-        Exporter {
-            address,
-            process,
-            _dir: dir,
-        }
+        Exporter { address, process, _dir: dir }
     }
 
     /// Runs it to its end, for commands that print something and for bad usage.
@@ -79,24 +64,13 @@ impl Builder {
         let (out, err) = (dir.path().join("stdout"), dir.path().join("stderr"));
         let mut shell = mortal("sh");
         // The shell only splits the two streams; `exec` leaves it out of the way of signals.
-        shell
-            .args(["-c", "out=$1; shift; exec \"$@\" >\"$out\"", "sh"])
-            .arg(&out);
+        shell.args(["-c", "out=$1; shift; exec \"$@\" >\"$out\"", "sh"]).arg(&out);
         let own = self.command();
         shell.arg(own.get_program()).args(own.get_args());
-        shell.envs(
-            own.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
+        shell.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let process = Process::start("kafkascope", shell, &err);
-        let status = process
-            .wait(bound)
-            .unwrap_or_else(|fault| panic!("{fault}\n{}", process.tail()));
-        Outcome {
-            status,
-            stdout: read(&out),
-            stderr: read(&err),
-        }
+        let status = process.wait(bound).unwrap_or_else(|fault| panic!("{fault}\n{}", process.tail()));
+        Outcome { status, stdout: read(&out), stderr: read(&err) }
     }
 
     fn command(&mut self) -> Command {
@@ -107,9 +81,7 @@ impl Builder {
                 command.env_remove(name);
             }
         }
-        command
-            .args(&self.arguments)
-            .envs(self.environment.drain(..));
+        command.args(&self.arguments).envs(self.environment.drain(..));
         command
     }
 }
@@ -136,19 +108,13 @@ pub(crate) struct Exporter {
 impl Exporter {
     /// An exporter to be given arguments.
     pub(crate) fn builder() -> Builder {
-        Builder {
-            arguments: Vec::new(),
-            environment: Vec::new(),
-        }
+        Builder { arguments: Vec::new(), environment: Vec::new() }
     }
 
     /// The daemon with a bootstrap list and more arguments.
     #[track_caller]
     pub(crate) fn start(bootstrap: &str, arguments: &[&str]) -> Self {
-        Self::builder()
-            .args(["--bootstrap-servers", bootstrap])
-            .args(arguments)
-            .start()
+        Self::builder().args(["--bootstrap-servers", bootstrap]).args(arguments).start()
     }
 
     /// Where it listens.
@@ -165,8 +131,7 @@ impl Exporter {
     /// Asks for a page.
     #[track_caller]
     pub(crate) fn get_with(&self, target: &str, headers: &[(&str, &str)]) -> Response {
-        http::get(self.address, target, headers)
-            .unwrap_or_else(|fault| panic!("{fault}\n{}", self.process.tail()))
+        http::get(self.address, target, headers).unwrap_or_else(|fault| panic!("{fault}\n{}", self.process.tail()))
     }
 
     /// Waits until `/-/ready` says 200.
@@ -174,9 +139,7 @@ impl Exporter {
     pub(crate) fn ready(&self) {
         eventually("kafkascope is ready", READY, || {
             let response = self.get("/-/ready");
-            (response.status == 200)
-                .then_some(())
-                .ok_or_else(|| response.text())
+            (response.status == 200).then_some(()).ok_or_else(|| response.text())
         });
     }
 
@@ -214,9 +177,7 @@ impl Exporter {
     #[track_caller]
     fn end(&self, signal: Signal) -> ExitStatus {
         self.process.signal(signal);
-        self.process
-            .wait(ENDS)
-            .unwrap_or_else(|fault| panic!("{fault}\n{}", self.process.tail()))
+        self.process.wait(ENDS).unwrap_or_else(|fault| panic!("{fault}\n{}", self.process.tail()))
     }
 
     /// Everything it has logged, as text.
@@ -232,26 +193,15 @@ impl Exporter {
     /// Its resident memory, in bytes.
     #[track_caller]
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))
-            .expect("its /proc");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .expect("VmRSS");
-        let kilobytes: u64 = line
-            .trim()
-            .trim_end_matches(" kB")
-            .parse()
-            .expect("a number of kB");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("its /proc");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
         kilobytes * 1024
     }
 }
 
 fn log_lines(output: &str) -> Vec<Value> {
-    output
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+    output.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// The address in the line that says so: the field `address` of the message "listening on …".
@@ -264,11 +214,7 @@ fn listening(output: &str) -> Option<SocketAddr> {
             return None;
         }
         let address = fields.get("address")?.as_str()?;
-        address
-            .trim_start_matches("http://")
-            .trim_end_matches('/')
-            .parse()
-            .ok()
+        address.trim_start_matches("http://").trim_end_matches('/').parse().ok()
     })
 }
 
@@ -279,9 +225,9 @@ mod tests {
     #[test]
     fn finds_the_address_in_the_log() {
         let address = Some("127.0.0.1:4711".parse().unwrap());
-        let nested = r#"{"level":"INFO","fields":{"message":"listening on http://127.0.0.1:4711","address":"127.0.0.1:4711"}}"#;
-        let flat =
-            r#"{"message":"listening on http://127.0.0.1:4711","address":"http://127.0.0.1:4711"}"#;
+        let nested =
+            r#"{"level":"INFO","fields":{"message":"listening on http://127.0.0.1:4711","address":"127.0.0.1:4711"}}"#;
+        let flat = r#"{"message":"listening on http://127.0.0.1:4711","address":"http://127.0.0.1:4711"}"#;
         assert_eq!(listening(nested), address);
         assert_eq!(listening(&format!("not json\n{flat}\n")), address);
         assert_eq!(listening(r#"{"fields":{"message":"starting"}}"#), None);

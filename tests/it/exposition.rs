@@ -35,9 +35,7 @@ impl Sample {
     }
 
     fn has(&self, labels: &[(&str, &str)]) -> bool {
-        labels
-            .iter()
-            .all(|(name, value)| self.labels.get(*name).is_some_and(|own| own == value))
+        labels.iter().all(|(name, value)| self.labels.get(*name).is_some_and(|own| own == value))
     }
 }
 
@@ -53,30 +51,21 @@ impl Exposition {
         }
         let mut reader = Reader::default();
         for (number, line) in body.lines().enumerate() {
-            reader
-                .line(line)
-                .map_err(|fault| format!("line {}: {fault}: {line}", number + 1))?;
+            reader.line(line).map_err(|fault| format!("line {}: {fault}: {line}", number + 1))?;
         }
         reader.finish()
     }
 
     /// The series of a name that carry (at least) these labels.
     pub(crate) fn all(&self, name: &str, labels: &[(&str, &str)]) -> Vec<&Sample> {
-        self.samples
-            .iter()
-            .filter(|sample| sample.name == name && sample.has(labels))
-            .collect()
+        self.samples.iter().filter(|sample| sample.name == name && sample.has(labels)).collect()
     }
 
     /// The value of the one series of a name that carries these labels; panics if several do.
     #[track_caller]
     pub(crate) fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let found = self.all(name, labels);
-        assert!(
-            found.len() <= 1,
-            "{name}{labels:?} fits {} series: {found:?}",
-            found.len()
-        );
+        assert!(found.len() <= 1, "{name}{labels:?} fits {} series: {found:?}", found.len());
         found.first().map(|sample| sample.value)
     }
 
@@ -85,10 +74,7 @@ impl Exposition {
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         match self.get(name, labels) {
             Some(value) => value,
-            None => panic!(
-                "there is no {name}{labels:?}; of that name are: {:#?}",
-                self.all(name, &[])
-            ),
+            None => panic!("there is no {name}{labels:?}; of that name are: {:#?}", self.all(name, &[])),
         }
     }
 }
@@ -147,22 +133,14 @@ impl Reader {
             return Err("an unknown type".to_owned());
         }
         let help = self.help.get(name).ok_or("TYPE before HELP")?.clone();
-        let family = Family {
-            help,
-            kind: kind.to_owned(),
-        };
+        let family = Family { help, kind: kind.to_owned() };
         let again = self.result.families.insert(name.to_owned(), family);
         again.map_or(Ok(()), |_| Err("a second TYPE".to_owned()))
     }
 
     fn check(&mut self, sample: &Sample) -> Result<(), String> {
         let family = self.current.as_deref().ok_or("a sample before any HELP")?;
-        let kind = &self
-            .result
-            .families
-            .get(family)
-            .ok_or("a sample before its TYPE")?
-            .kind;
+        let kind = &self.result.families.get(family).ok_or("a sample before its TYPE")?.kind;
         if !belongs(&sample.name, family, kind) {
             return Err(format!("the sample is not of the family {family}"));
         }
@@ -173,11 +151,7 @@ impl Reader {
         if negative && (sample.name.starts_with("kafka_") || kind == "counter") {
             return Err("a negative value".to_owned());
         }
-        let labels = sample
-            .labels
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        let labels = sample.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         if !self.seen.insert((sample.name.clone(), labels)) {
             return Err("the series comes twice".to_owned());
         }
@@ -185,11 +159,7 @@ impl Reader {
     }
 
     fn finish(self) -> Result<Exposition, String> {
-        match self
-            .help
-            .keys()
-            .find(|name| !self.result.families.contains_key(*name))
-        {
+        match self.help.keys().find(|name| !self.result.families.contains_key(*name)) {
             Some(name) => Err(format!("{name} has a HELP and no TYPE")),
             None => Ok(self.result),
         }
@@ -202,16 +172,12 @@ fn belongs(name: &str, family: &str, kind: &str) -> bool {
         "summary" => &["", "_sum", "_count"],
         _ => &[""],
     };
-    name.strip_prefix(family)
-        .is_some_and(|suffix| suffixes.contains(&suffix))
+    name.strip_prefix(family).is_some_and(|suffix| suffixes.contains(&suffix))
 }
 
 fn is_name(name: &str, colons: bool) -> bool {
-    let fits =
-        |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || (colons && letter == ':');
-    !name.is_empty()
-        && name.chars().all(fits)
-        && !name.starts_with(|letter: char| letter.is_ascii_digit())
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || (colons && letter == ':');
+    !name.is_empty() && name.chars().all(fits) && !name.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
 fn sample(line: &str) -> Result<Sample, String> {
@@ -221,15 +187,9 @@ fn sample(line: &str) -> Result<Sample, String> {
         return Err("not a metric name".to_owned());
     }
     let mut chars = rest.chars().peekable();
-    let labels = if chars.next_if_eq(&'{').is_some() {
-        labels(&mut chars)?
-    } else {
-        BTreeMap::new()
-    };
+    let labels = if chars.next_if_eq(&'{').is_some() { labels(&mut chars)? } else { BTreeMap::new() };
     let rest: String = chars.collect();
-    let value = rest
-        .strip_prefix(' ')
-        .ok_or("no single space before the value")?;
+    let value = rest.strip_prefix(' ').ok_or("no single space before the value")?;
     if value.contains(' ') {
         return Err("a timestamp, or a space too many".to_owned());
     }
@@ -242,11 +202,7 @@ fn sample(line: &str) -> Result<Sample, String> {
         }
         _ => return Err("the value is not a number".to_owned()),
     };
-    Ok(Sample {
-        name: name.to_owned(),
-        labels,
-        value,
-    })
+    Ok(Sample { name: name.to_owned(), labels, value })
 }
 
 /// Reads `name="value",…}` after the opening brace.
@@ -304,10 +260,7 @@ mod tests {
              # HELP h Text.\n# TYPE h histogram\nh_bucket{{le=\"+Inf\"}} 1\nh_sum 0.5\nh_count 1\n"
         );
         let exposition = Exposition::parse(&body).unwrap();
-        assert_eq!(
-            exposition.get("kafka_x", &[("a", "q\"b\\n\n"), ("b", "ü")]),
-            Some(12.0)
-        );
+        assert_eq!(exposition.get("kafka_x", &[("a", "q\"b\\n\n"), ("b", "ü")]), Some(12.0));
         assert_eq!(exposition.get("h_bucket", &[("le", "+Inf")]), Some(1.0));
         assert_eq!(exposition.get("kafka_x", &[("a", "other")]), None);
         assert_eq!(exposition.families["h"].kind, "histogram");
@@ -326,14 +279,8 @@ mod tests {
             (format!("{HEAD}kafka_x{{a=\"\\t\"}} 1\n"), "escape"),
             (format!("{HEAD}kafka_x{{a=\"1\"  1\n"), "comma"),
             (format!("{HEAD}kafka_x one\n"), "not a number"),
-            (
-                format!("{HEAD}# HELP y T.\n# TYPE y gauge\ny 1\nkafka_x 1\n"),
-                "not of the family",
-            ),
-            (
-                format!("{HEAD}# HELP y T.\n# TYPE y gauge\n# HELP kafka_x T.\n"),
-                "together",
-            ),
+            (format!("{HEAD}# HELP y T.\n# TYPE y gauge\ny 1\nkafka_x 1\n"), "not of the family"),
+            (format!("{HEAD}# HELP y T.\n# TYPE y gauge\n# HELP kafka_x T.\n"), "together"),
             (format!("{HEAD}{HEAD}"), "second HELP"),
             ("kafka_x 1\n".to_owned(), "before any HELP"),
             ("# TYPE kafka_x gauge\n".to_owned(), "before HELP"),

@@ -20,10 +20,7 @@ pub(crate) struct Response {
 impl Response {
     /// The first header of this (lower-case) name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text, inflated if it says that it is gzip.
@@ -34,9 +31,7 @@ impl Response {
             Some("gzip") => {
                 let mut plain = Vec::new();
                 // One member only: some clients read no further.
-                flate2::read::GzDecoder::new(&self.body[..])
-                    .read_to_end(&mut plain)
-                    .expect("a gzip body");
+                flate2::read::GzDecoder::new(&self.body[..]).read_to_end(&mut plain).expect("a gzip body");
                 plain
             }
             Some(other) => panic!("unexpected content-encoding {other}"),
@@ -46,11 +41,7 @@ impl Response {
 }
 
 /// GET with headers of one's own.
-pub(crate) fn get(
-    address: SocketAddr,
-    target: &str,
-    headers: &[(&str, &str)],
-) -> Result<Response, String> {
+pub(crate) fn get(address: SocketAddr, target: &str, headers: &[(&str, &str)]) -> Result<Response, String> {
     request("GET", address, target, headers, b"")
 }
 
@@ -66,8 +57,7 @@ pub(crate) fn request(
     let mut stream = TcpStream::connect_timeout(&address, BOUND).map_err(said)?;
     stream.set_read_timeout(Some(BOUND)).map_err(said)?;
     stream.set_write_timeout(Some(BOUND)).map_err(said)?;
-    let mut head =
-        format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
@@ -79,15 +69,11 @@ pub(crate) fn request(
     stream.write_all(body).map_err(said)?;
     let mut raw = Vec::new();
     stream.read_to_end(&mut raw).map_err(said)?;
-    parse(&raw, method == "HEAD")
-        .map_err(|fault| format!("{method} http://{address}{target}: {fault}"))
+    parse(&raw, method == "HEAD").map_err(|fault| format!("{method} http://{address}{target}: {fault}"))
 }
 
 fn parse(raw: &[u8], bodiless: bool) -> Result<Response, String> {
-    let end = raw
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .ok_or("the head of the answer has no end")?;
+    let end = raw.windows(4).position(|window| window == b"\r\n\r\n").ok_or("the head of the answer has no end")?;
     let head = std::str::from_utf8(&raw[..end]).map_err(|error| error.to_string())?;
     let mut lines = head.split("\r\n");
     let status = lines
@@ -99,22 +85,13 @@ fn parse(raw: &[u8], bodiless: bool) -> Result<Response, String> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let mut response = Response {
-        status,
-        headers,
-        body: raw[end + 4..].to_vec(),
-    };
+    let mut response = Response { status, headers, body: raw[end + 4..].to_vec() };
     if response.header("transfer-encoding") == Some("chunked") {
         response.body = dechunk(&response.body)?;
     } else if let Some(length) = response.header("content-length").filter(|_| !bodiless) {
-        let length: usize = length
-            .parse()
-            .map_err(|_| format!("content-length is {length}"))?;
+        let length: usize = length.parse().map_err(|_| format!("content-length is {length}"))?;
         if response.body.len() != length {
-            return Err(format!(
-                "{} bytes came, {length} were announced",
-                response.body.len()
-            ));
+            return Err(format!("{} bytes came, {length} were announced", response.body.len()));
         }
     }
     if bodiless && !response.body.is_empty() {
@@ -126,23 +103,14 @@ fn parse(raw: &[u8], bodiless: bool) -> Result<Response, String> {
 fn dechunk(mut rest: &[u8]) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     loop {
-        let end = rest
-            .windows(2)
-            .position(|window| window == b"\r\n")
-            .ok_or("the body ends within a chunk")?;
-        let size = std::str::from_utf8(&rest[..end])
-            .ok()
-            .and_then(|hex| usize::from_str_radix(hex, 16).ok());
+        let end = rest.windows(2).position(|window| window == b"\r\n").ok_or("the body ends within a chunk")?;
+        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
         let size = size.ok_or("a chunk without a size")?;
         if size == 0 {
             return Ok(body);
         }
-        let chunk = rest
-            .get(end + 2..end + 2 + size)
-            .ok_or("the body ends within a chunk")?;
+        let chunk = rest.get(end + 2..end + 2 + size).ok_or("the body ends within a chunk")?;
         body.extend_from_slice(chunk);
-        rest = rest
-            .get(end + 4 + size..)
-            .ok_or("the body ends within a chunk")?;
+        rest = rest.get(end + 4 + size..).ok_or("the body ends within a chunk")?;
     }
 }

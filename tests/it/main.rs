@@ -8,10 +8,7 @@
     clippy::panic,
     reason = "a test ends at the first thing that is not as it should be"
 )]
-#![allow(
-    dead_code,
-    reason = "the harness is a library: not every call of it is in use at every time"
-)]
+#![allow(dead_code, reason = "the harness is a library: not every call of it is in use at every time")]
 
 mod exporter;
 mod exposition;

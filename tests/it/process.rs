@@ -42,11 +42,7 @@ pub(crate) fn mortal(program: impl AsRef<std::ffi::OsStr>) -> Command {
 /// Starts what [`mortal`] has made.
 pub(crate) fn spawn(command: Command) -> io::Result<Child> {
     let (answer, result) = channel();
-    SPAWNER
-        .lock()
-        .expect("the spawner's queue")
-        .send((command, answer))
-        .map_err(io::Error::other)?;
+    SPAWNER.lock().expect("the spawner's queue").send((command, answer)).map_err(io::Error::other)?;
     result.recv().map_err(io::Error::other)?
 }
 
@@ -60,21 +56,10 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `command`, stdout and stderr appended to `log`.
     pub(crate) fn start(name: &str, mut command: Command, log: &Path) -> Self {
-        let out = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .expect("a log file");
-        command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().expect("a second handle"))
-            .stderr(out);
+        let out = File::options().create(true).append(true).open(log).expect("a log file");
+        command.stdin(Stdio::null()).stdout(out.try_clone().expect("a second handle")).stderr(out);
         let child = spawn(command).unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
-        Self {
-            name: name.to_owned(),
-            child: Mutex::new(child),
-            log: log.to_owned(),
-        }
+        Self { name: name.to_owned(), child: Mutex::new(child), log: log.to_owned() }
     }
 
     /// The process id.
@@ -88,26 +73,18 @@ impl Process {
         // An ended child keeps its id until it is reaped here, so the signal hits no other process.
         if let Ok(None) = child.try_wait() {
             let pid = Pid::from_child(&child);
-            kill_process(pid, signal)
-                .unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
+            kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
         }
     }
 
     /// How it ended, if it has.
     pub(crate) fn ended(&self) -> Option<ExitStatus> {
-        self.child
-            .lock()
-            .expect("the child")
-            .try_wait()
-            .expect("the state of a child")
+        self.child.lock().expect("the child").try_wait().expect("the state of a child")
     }
 
     /// Waits for its end; the error says that it still runs.
     pub(crate) fn wait(&self, bound: Duration) -> Result<ExitStatus, String> {
-        within(bound, || {
-            self.ended()
-                .ok_or_else(|| format!("{} still runs", self.name))
-        })
+        within(bound, || self.ended().ok_or_else(|| format!("{} still runs", self.name)))
     }
 
     /// Ends it at once, also when it is frozen, and reaps it.
@@ -126,11 +103,7 @@ impl Process {
         let output = self.output();
         let lines: Vec<_> = output.lines().collect();
         let from = lines.len().saturating_sub(TAIL_LINES);
-        format!(
-            "--- the end of {}'s output\n{}\n---",
-            self.name,
-            lines[from..].join("\n")
-        )
+        format!("--- the end of {}'s output\n{}\n---", self.name, lines[from..].join("\n"))
     }
 }
 

@@ -23,14 +23,9 @@ pub(crate) fn promtool_complaints(body: &str) -> Vec<String> {
     let mut promtool = mortal(installed("KAFKASCOPE_TEST_PROMTOOL"));
     promtool.args(["check", "metrics"]);
     let output = fed(promtool, body);
-    let text = String::from_utf8_lossy(&output.stderr).into_owned()
-        + &String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     // 1: unreadable, 3: readable with complaints.
-    assert!(
-        matches!(output.status.code(), Some(0 | 3)),
-        "promtool: {}: {text}",
-        output.status
-    );
+    assert!(matches!(output.status.code(), Some(0 | 3)), "promtool: {}: {text}", output.status);
     text.lines().map(str::to_owned).collect()
 }
 
@@ -49,10 +44,7 @@ pub(crate) fn openmetrics_families(body: &str) -> Result<usize, String> {
 
 /// Runs a program to its end with a text on its stdin.
 fn fed(mut command: Command, input: &str) -> Output {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn(command).expect("a checker that can be started");
     let mut stdin = child.stdin.take().expect("a pipe");
     let text = input.to_owned();
@@ -88,25 +80,16 @@ impl Prometheus {
         let address = SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0]));
         let mut command = mortal(installed("KAFKASCOPE_TEST_PROMETHEUS"));
         command.arg(format!("--config.file={}", config.display()));
-        command.arg(format!(
-            "--storage.tsdb.path={}",
-            dir.path().join("data").display()
-        ));
+        command.arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()));
         command.arg(format!("--web.listen-address={address}"));
         let process = Process::start("prometheus", command, &dir.path().join("prometheus.log"));
-        let server = Self {
-            address,
-            process,
-            _dir: dir,
-        };
+        let server = Self { address, process, _dir: dir };
         eventually("Prometheus is ready", START, || {
             if let Some(status) = server.process.ended() {
                 panic!("Prometheus ended: {status}\n{}", server.process.tail());
             }
             let response = http::get(address, "/-/ready", &[])?;
-            (response.status == 200)
-                .then_some(())
-                .ok_or_else(|| response.text())
+            (response.status == 200).then_some(()).ok_or_else(|| response.text())
         });
         server
     }
@@ -115,24 +98,14 @@ impl Prometheus {
     #[track_caller]
     pub(crate) fn query(&self, expression: &str) -> Vec<Series> {
         let target = format!("/api/v1/query?query={}", percent_encoded(expression));
-        let response =
-            http::get(self.address, &target, &[]).unwrap_or_else(|fault| panic!("{fault}"));
+        let response = http::get(self.address, &target, &[]).unwrap_or_else(|fault| panic!("{fault}"));
         let answer: Value = serde_json::from_str(&response.text()).expect("JSON from Prometheus");
         assert_eq!(answer["status"], "success", "{expression}: {answer}");
-        let rows = answer["data"]["result"]
-            .as_array()
-            .expect("a vector")
-            .clone();
+        let rows = answer["data"]["result"].as_array().expect("a vector").clone();
         rows.into_iter()
             .map(|row| {
-                let value = row["value"][1]
-                    .as_str()
-                    .and_then(|text| text.parse().ok())
-                    .expect("a value");
-                (
-                    serde_json::from_value(row["metric"].clone()).expect("labels"),
-                    value,
-                )
+                let value = row["value"][1].as_str().and_then(|text| text.parse().ok()).expect("a value");
+                (serde_json::from_value(row["metric"].clone()).expect("labels"), value)
             })
             .collect()
     }

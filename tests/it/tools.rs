@@ -8,13 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) fn installed(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) if Path::new(&path).exists() => PathBuf::from(path),
-        Some(path) => panic!(
-            "{variable} is {}, which does not exist: run the tests with tests/run",
-            path.display()
-        ),
-        None => panic!(
-            "{variable} is not set: run the tests with tests/run, which installs what they need"
-        ),
+        Some(path) => panic!("{variable} is {}, which does not exist: run the tests with tests/run", path.display()),
+        None => panic!("{variable} is not set: run the tests with tests/run, which installs what they need"),
     }
 }
 
@@ -37,9 +32,7 @@ pub(crate) fn scratch(name: &str) -> tempfile::TempDir {
 fn sweep(root: &Path) {
     for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name
-            .strip_prefix("it-")
-            .and_then(|rest| rest.split('-').next());
+        let owner = name.strip_prefix("it-").and_then(|rest| rest.split('-').next());
         if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             // Two runs may sweep at once: whoever comes second finds nothing.
             let _gone = std::fs::remove_dir_all(entry.path());
@@ -49,10 +42,7 @@ fn sweep(root: &Path) {
 
 /// A port of loopback that was free a moment ago.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<_> = (0..count)
-        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port on loopback"))
-        .collect();
-    held.iter()
-        .map(|socket| socket.local_addr().expect("its address").port())
-        .collect()
+    let held: Vec<_> =
+        (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port on loopback")).collect();
+    held.iter().map(|socket| socket.local_addr().expect("its address").port()).collect()
 }

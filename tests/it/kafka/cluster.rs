@@ -53,10 +53,7 @@ impl Builder {
 
     /// A line of one broker's `server.properties`.
     pub(crate) fn broker_property(mut self, broker: i32, key: &str, value: &str) -> Self {
-        self.own
-            .entry(broker)
-            .or_default()
-            .push((key.to_owned(), value.to_owned()));
+        self.own.entry(broker).or_default().push((key.to_owned(), value.to_owned()));
         self
     }
 
@@ -90,10 +87,7 @@ impl Builder {
                 Err(failure) => last = failure,
             }
         }
-        panic!(
-            "Kafka {} did not start in {ATTEMPTS} attempts: {last}",
-            self.version.name()
-        );
+        panic!("Kafka {} did not start in {ATTEMPTS} attempts: {last}", self.version.name());
     }
 
     fn attempt(&self) -> Result<Cluster, String> {
@@ -124,10 +118,7 @@ impl Builder {
         let mut roles: Vec<(i32, Role)> = if self.brokers == 1 {
             vec![(1, Role::Combined)]
         } else {
-            (1..)
-                .take(self.brokers)
-                .map(|id| (id, Role::Broker))
-                .collect()
+            (1..).take(self.brokers).map(|id| (id, Role::Broker)).collect()
         };
         let controller = if self.brokers == 1 { 1 } else { CONTROLLER };
         if controller == CONTROLLER {
@@ -155,14 +146,7 @@ impl Builder {
             }
             .text();
             std::fs::write(dir.path().join("server.properties"), text).expect("server.properties");
-            nodes.insert(
-                id,
-                NodeFiles {
-                    dir,
-                    listeners,
-                    _pki: self.pki.clone(),
-                },
-            );
+            nodes.insert(id, NodeFiles { dir, listeners, _pki: self.pki.clone() });
         }
         nodes
     }
@@ -212,10 +196,7 @@ fn bootstrap(nodes: &BTreeMap<i32, NodeFiles>, listener: &str) -> String {
         .filter(|(name, _)| *name == listener)
         .map(|(_, port)| format!("127.0.0.1:{port}"))
         .collect();
-    assert!(
-        !addresses.is_empty(),
-        "this cluster has no listener {listener}"
-    );
+    assert!(!addresses.is_empty(), "this cluster has no listener {listener}");
     addresses.join(",")
 }
 
@@ -261,17 +242,13 @@ impl Cluster {
 
     /// The end of a node's log, for messages.
     pub(crate) fn tail(&self, node: i32) -> String {
-        self.running()
-            .get(&node)
-            .map_or_else(|| format!("node {node} is not running"), Process::tail)
+        self.running().get(&node).map_or_else(|| format!("node {node} is not running"), Process::tail)
     }
 
     /// Kills a broker; its directory stays.
     pub(crate) fn kill(&self, broker: i32) {
         let process = self.running().remove(&broker);
-        process
-            .unwrap_or_else(|| panic!("broker {broker} is not running"))
-            .kill();
+        process.unwrap_or_else(|| panic!("broker {broker} is not running")).kill();
     }
 
     /// Freezes a broker: its connections stay open and nobody answers on them.
@@ -288,10 +265,7 @@ impl Cluster {
     /// counts it in.
     #[track_caller]
     pub(crate) fn restart(&self, broker: i32) {
-        assert!(
-            !self.running().contains_key(&broker),
-            "broker {broker} is still running"
-        );
+        assert!(!self.running().contains_key(&broker), "broker {broker} is still running");
         self.launch(broker);
         eventually(&format!("broker {broker} is back"), START, || {
             let there = self.driver.brokers().map_err(|error| error.to_string())?;
@@ -302,9 +276,7 @@ impl Cluster {
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<i32, Process>> {
         // A test that panicked in between leaves the map as it is: still right.
-        self.running
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn signal(&self, broker: i32, signal: Signal) {
@@ -317,10 +289,7 @@ impl Cluster {
     fn format(&self) -> Result<(), String> {
         // Any 22 characters of base64 are a Kafka UUID; these differ from cluster to cluster.
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let uuid = format!(
-            "a2Fma2FzY29wZS{:06}cw",
-            COUNT.fetch_add(1, Ordering::Relaxed) % 1_000_000
-        );
+        let uuid = format!("a2Fma2FzY29wZS{:06}cw", COUNT.fetch_add(1, Ordering::Relaxed) % 1_000_000);
         let tools: Vec<Process> = self
             .nodes
             .iter()
@@ -328,11 +297,7 @@ impl Cluster {
                 let mut format = java(128, &self.version.class_path(), "warn");
                 format.args(["kafka.tools.StorageTool", "format", "-t", &uuid, "-c"]);
                 format.arg(node.path("server.properties"));
-                Process::start(
-                    &format!("formatting node {id}"),
-                    format,
-                    &node.path("format.log"),
-                )
+                Process::start(&format!("formatting node {id}"), format, &node.path("format.log"))
             })
             .collect();
         for tool in tools {
@@ -354,19 +319,12 @@ impl Cluster {
 
     fn wait_for(&self, brokers: usize) -> Result<(), String> {
         within(START, || {
-            if let Some(dead) = self
-                .running()
-                .values()
-                .find(|process| process.ended().is_some())
-            {
+            if let Some(dead) = self.running().values().find(|process| process.ended().is_some()) {
                 return Ok(Err(dead.tail()));
             }
             match self.driver.brokers() {
                 Ok(there) if there.brokers.len() == brokers => Ok(Ok(())),
-                Ok(there) => Err(format!(
-                    "{} of {brokers} brokers are there",
-                    there.brokers.len()
-                )),
+                Ok(there) => Err(format!("{} of {brokers} brokers are there", there.brokers.len())),
                 Err(error) => Err(error.to_string()),
             }
         })

@@ -60,11 +60,7 @@ impl Jvm {
     fn start() -> Arc<Self> {
         let class_path = format!("{}:{}", classes().display(), Version::V4_3_1.class_path());
         let mut command = java(512, &class_path, "error");
-        command
-            .arg("Driver")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
+        command.arg("Driver").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = spawn(command).expect("cannot start java: is a JDK installed?");
         let stdin = child.stdin.take().expect("a pipe");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -72,8 +68,7 @@ impl Jvm {
         let answers = Arc::clone(&waiting);
         std::thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
-                let answer: Value =
-                    serde_json::from_str(&line).expect("a JSON line from the driver");
+                let answer: Value = serde_json::from_str(&line).expect("a JSON line from the driver");
                 let id = answer["id"].as_u64().expect("an id in the driver's answer");
                 if let Some(caller) = answers.lock().expect("the waiting calls").remove(&id) {
                     let _gave_up = caller.send(answer);
@@ -82,12 +77,7 @@ impl Jvm {
             // Whoever still waits hears at once that nobody answers any more.
             answers.lock().expect("the waiting calls").clear();
         });
-        Arc::new(Self {
-            child: Mutex::new(child),
-            stdin: Mutex::new(stdin),
-            waiting,
-            next: AtomicU64::new(1),
-        })
+        Arc::new(Self { child: Mutex::new(child), stdin: Mutex::new(stdin), waiting, next: AtomicU64::new(1) })
     }
 
     fn kill(&self) {
@@ -166,32 +156,21 @@ impl Driver {
 
     /// Kills the process of a driver apart: its consumers vanish without leaving their groups.
     pub(crate) fn kill(self) {
-        assert!(
-            !Arc::ptr_eq(&self.jvm, &Jvm::shared()),
-            "the shared driver is not killed"
-        );
+        assert!(!Arc::ptr_eq(&self.jvm, &Jvm::shared()), "the shared driver is not killed");
         self.jvm.kill();
     }
 
     fn open_in(jvm: Arc<Jvm>, bootstrap: &str, properties: &[(&str, &str)]) -> Self {
         static SESSIONS: AtomicU64 = AtomicU64::new(1);
-        let driver = Self {
-            jvm,
-            session: format!("session-{}", SESSIONS.fetch_add(1, Ordering::Relaxed)),
-        };
+        let driver = Self { jvm, session: format!("session-{}", SESSIONS.fetch_add(1, Ordering::Relaxed)) };
         let mut all: HashMap<&str, &str> = properties.iter().copied().collect();
         all.insert("bootstrap.servers", bootstrap);
-        driver
-            .call::<()>("open", json!({"properties": all}))
-            .expect("a driver session");
+        driver.call::<()>("open", json!({"properties": all})).expect("a driver session");
         driver
     }
 
     fn call<T: DeserializeOwned>(&self, command: &str, arguments: Value) -> Answer<T> {
-        let failed = |message: String| DriverError {
-            command: format!("{command} {arguments}"),
-            message,
-        };
+        let failed = |message: String| DriverError { command: format!("{command} {arguments}"), message };
         let jvm = &self.jvm;
         let id = jvm.next.fetch_add(1, Ordering::Relaxed);
         let mut line = arguments.clone();
@@ -199,20 +178,14 @@ impl Driver {
         line["session"] = self.session.clone().into();
         line["do"] = command.into();
         let (answer, inbox) = channel();
-        jvm.waiting
-            .lock()
-            .expect("the waiting calls")
-            .insert(id, answer);
+        jvm.waiting.lock().expect("the waiting calls").insert(id, answer);
         writeln!(jvm.stdin.lock().expect("the driver's stdin"), "{line}")
             .map_err(|error| failed(format!("the driver has ended: {error}")))?;
-        let reply = inbox
-            .recv_timeout(ANSWER)
-            .map_err(|_| failed(format!("no answer in {ANSWER:?}")))?;
+        let reply = inbox.recv_timeout(ANSWER).map_err(|_| failed(format!("no answer in {ANSWER:?}")))?;
         if let Some(message) = reply["error"].as_str() {
             return Err(failed(message.to_owned()));
         }
-        serde_json::from_value(reply["ok"].clone())
-            .map_err(|error| failed(format!("{error} in {reply}")))
+        serde_json::from_value(reply["ok"].clone()).map_err(|error| failed(format!("{error} in {reply}")))
     }
 
     /// Who is there: the cheapest real request.
@@ -247,10 +220,7 @@ impl Driver {
 
     /// Creates a topic whose partitions' replicas are given; the first of each is its preferred leader.
     pub(crate) fn create_topic_on(&self, topic: &str, replicas: &[&[i32]]) -> Answer {
-        self.call(
-            "createTopic",
-            json!({"topic": topic, "assignment": replicas}),
-        )
+        self.call("createTopic", json!({"topic": topic, "assignment": replicas}))
     }
 
     /// Deletes a topic.
@@ -265,24 +235,13 @@ impl Driver {
 
     /// Moves the log start: what lies before the offset is gone.
     pub(crate) fn delete_records(&self, topic: &str, partition: i32, before: i64) -> Answer {
-        self.call(
-            "deleteRecords",
-            json!({"topic": topic, "partition": partition, "before": before}),
-        )
+        self.call("deleteRecords", json!({"topic": topic, "partition": partition, "before": before}))
     }
 
     /// Sets configs of a "topic", "broker" or "group"; the broker "" stands for all.
-    pub(crate) fn alter_configs(
-        &self,
-        resource: &str,
-        name: &str,
-        configs: &[(&str, &str)],
-    ) -> Answer {
+    pub(crate) fn alter_configs(&self, resource: &str, name: &str, configs: &[(&str, &str)]) -> Answer {
         let configs: HashMap<_, _> = configs.iter().copied().collect();
-        self.call(
-            "alterConfigs",
-            json!({"resource": resource, "name": name, "configs": configs}),
-        )
+        self.call("alterConfigs", json!({"resource": resource, "name": name, "configs": configs}))
     }
 
     /// Commits offsets (see [`at`]) for a group without being a member of it.
@@ -296,24 +255,13 @@ impl Driver {
     }
 
     /// Deletes what a group has committed for a topic's partitions.
-    pub(crate) fn delete_group_offsets(
-        &self,
-        group: &str,
-        topic: &str,
-        partitions: &[i32],
-    ) -> Answer {
-        self.call(
-            "deleteGroupOffsets",
-            json!({"group": group, "partitions": rows(topic, partitions)}),
-        )
+    pub(crate) fn delete_group_offsets(&self, group: &str, topic: &str, partitions: &[i32]) -> Answer {
+        self.call("deleteGroupOffsets", json!({"group": group, "partitions": rows(topic, partitions)}))
     }
 
     /// Sets a password for "SCRAM-SHA-256" or "SCRAM-SHA-512".
     pub(crate) fn set_scram(&self, mechanism: &str, user: &str, password: &str) -> Answer {
-        self.call(
-            "setScram",
-            json!({"mechanism": mechanism, "user": user, "password": password}),
-        )
+        self.call("setScram", json!({"mechanism": mechanism, "user": user, "password": password}))
     }
 
     /// Adds permissions.
@@ -328,18 +276,12 @@ impl Driver {
 
     /// Makes the preferred replicas lead; `unclean`: any that is alive, where none is in sync.
     pub(crate) fn elect_leaders(&self, topic: &str, partitions: &[i32], unclean: bool) -> Answer {
-        self.call(
-            "electLeaders",
-            json!({"partitions": rows(topic, partitions), "unclean": unclean}),
-        )
+        self.call("electLeaders", json!({"partitions": rows(topic, partitions), "unclean": unclean}))
     }
 
     /// Starts to move a partition to other brokers.
     pub(crate) fn reassign(&self, topic: &str, partition: i32, replicas: &[i32]) -> Answer {
-        self.call(
-            "reassign",
-            json!({"topic": topic, "partition": partition, "replicas": replicas}),
-        )
+        self.call("reassign", json!({"topic": topic, "partition": partition, "replicas": replicas}))
     }
 
     /// Writes records of 10 bytes and waits for them; the answer is the last one's offset.
@@ -348,16 +290,8 @@ impl Driver {
     }
 
     /// Writes records with `keys` different keys in turn, as a compacted topic needs them.
-    pub(crate) fn produce_keyed(
-        &self,
-        topic: &str,
-        partition: i32,
-        count: u32,
-        keys: u32,
-    ) -> Answer<i64> {
-        self.produce_with(
-            json!({"topic": topic, "partition": partition, "count": count, "keys": keys}),
-        )
+    pub(crate) fn produce_keyed(&self, topic: &str, partition: i32, count: u32, keys: u32) -> Answer<i64> {
+        self.produce_with(json!({"topic": topic, "partition": partition, "count": count, "keys": keys}))
     }
 
     /// `topic`, `partition`, `count`; at will `bytes` of a value, `keys`, `timestamp` (ms), and `name` of a
@@ -373,10 +307,7 @@ impl Driver {
 
     /// Writes to all partitions of a topic in turn until [`Driver::stop_producer`].
     pub(crate) fn start_producer(&self, name: &str, topic: &str, per_second: u32) -> Answer {
-        self.call(
-            "startProducer",
-            json!({"name": name, "topic": topic, "per_second": per_second, "bytes": 100}),
-        )
+        self.call("startProducer", json!({"name": name, "topic": topic, "per_second": per_second, "bytes": 100}))
     }
 
     /// Stops a background producer once everything sent is answered.
@@ -386,10 +317,7 @@ impl Driver {
 
     /// Begins a transaction; the first time under a name also opens its producer.
     pub(crate) fn begin_transaction(&self, name: &str) -> Answer {
-        self.call(
-            "beginTransaction",
-            json!({"name": name, "transactional_id": name}),
-        )
+        self.call("beginTransaction", json!({"name": name, "transactional_id": name}))
     }
 
     /// Commits the open transaction.
@@ -403,13 +331,7 @@ impl Driver {
     }
 
     /// Starts a consumer as [`Driver::start_consumer_with`] does, as fast as it can, committing what it reads.
-    pub(crate) fn start_consumer(
-        &self,
-        name: &str,
-        group: &str,
-        topics: &[&str],
-        protocol: Protocol,
-    ) -> Answer {
+    pub(crate) fn start_consumer(&self, name: &str, group: &str, topics: &[&str], protocol: Protocol) -> Answer {
         self.start_consumer_with(name, group, topics, protocol, 0, &[])
     }
 
@@ -454,8 +376,5 @@ impl Drop for Driver {
 }
 
 fn rows(topic: &str, partitions: &[i32]) -> Vec<Value> {
-    partitions
-        .iter()
-        .map(|partition| json!({"topic": topic, "partition": partition}))
-        .collect()
+    partitions.iter().map(|partition| json!({"topic": topic, "partition": partition})).collect()
 }

@@ -28,11 +28,7 @@ impl Version {
     #[track_caller]
     pub(crate) fn class_path(self) -> String {
         let dir = installed("KAFKASCOPE_TEST_KAFKA_DIR").join(format!("kafka-{}", self.name()));
-        assert!(
-            dir.is_dir(),
-            "{} does not exist: run the tests with tests/run",
-            dir.display()
-        );
+        assert!(dir.is_dir(), "{} does not exist: run the tests with tests/run", dir.display());
         format!("{}/*", dir.display())
     }
 }
@@ -42,14 +38,8 @@ pub(crate) fn java(heap_mb: u32, class_path: &str, log_level: &str) -> Command {
     let mut command = mortal("java");
     command
         .arg(format!("-Xmx{heap_mb}m"))
-        .args([
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:-UsePerfData",
-        ])
-        .arg(format!(
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel={log_level}"
-        ))
+        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
+        .arg(format!("-Dorg.slf4j.simpleLogger.defaultLogLevel={log_level}"))
         .arg("-Dorg.slf4j.simpleLogger.showDateTime=true")
         .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
         .args(["-cp", class_path]);
@@ -59,9 +49,7 @@ pub(crate) fn java(heap_mb: u32, class_path: &str, log_level: &str) -> Command {
 /// Runs a command to its end; panics with what it wrote when it fails.
 #[track_caller]
 pub(crate) fn succeed(mut command: Command, what: &str) {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{what}: cannot start: {error}"));
+    let output = command.output().unwrap_or_else(|error| panic!("{what}: cannot start: {error}"));
     assert!(
         output.status.success(),
         "{what}: {}\n{}{}",
@@ -75,23 +63,10 @@ pub(crate) fn succeed(mut command: Command, what: &str) {
 pub(crate) fn compile_driver(classes: &Path, class_path: &str) {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/driver");
     let mut javac = Command::new("javac");
-    javac
-        .args([
-            "-Xlint:all",
-            "-Werror",
-            "-encoding",
-            "UTF-8",
-            "-cp",
-            class_path,
-            "-d",
-        ])
-        .arg(classes);
+    javac.args(["-Xlint:all", "-Werror", "-encoding", "UTF-8", "-cp", class_path, "-d"]).arg(classes);
     for entry in std::fs::read_dir(&sources).expect("tests/driver") {
         let path = entry.expect("an entry of tests/driver").path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "java")
-        {
+        if path.extension().is_some_and(|extension| extension == "java") {
             javac.arg(path);
         }
     }

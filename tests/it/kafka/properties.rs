@@ -5,8 +5,7 @@ use std::path::Path;
 use super::pki::Pki;
 
 /// Users who may log in by SASL PLAIN where security is on: name and password.
-pub(crate) const PLAIN_USERS: [(&str, &str); 2] =
-    [("alice", "alice-secret"), ("bob", "bob-secret")];
+pub(crate) const PLAIN_USERS: [(&str, &str); 2] = [("alice", "alice-secret"), ("bob", "bob-secret")];
 
 /// Who is who to Kafka's authorizer.
 pub(crate) struct PrincipalOf;
@@ -56,10 +55,7 @@ impl Node<'_> {
             lines.extend(security(pki));
         }
         if self.authorizer {
-            lines.push((
-                "authorizer.class.name",
-                "org.apache.kafka.metadata.authorizer.StandardAuthorizer".into(),
-            ));
+            lines.push(("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer".into()));
             lines.push(("super.users", PrincipalOf::PLAINTEXT.into()));
         }
         let mut text = String::new();
@@ -74,11 +70,8 @@ impl Node<'_> {
 
     fn identity(&self) -> Vec<(&'static str, String)> {
         let (controller, port) = self.controller;
-        let mut open: Vec<String> = self
-            .listeners
-            .iter()
-            .map(|(name, port)| format!("{name}://127.0.0.1:{port}"))
-            .collect();
+        let mut open: Vec<String> =
+            self.listeners.iter().map(|(name, port)| format!("{name}://127.0.0.1:{port}")).collect();
         let mut lines = vec![("node.id", self.id.to_string())];
         if self.role != Role::Controller {
             lines.push(("advertised.listeners", open.join(",")));
@@ -92,13 +85,11 @@ impl Node<'_> {
             Role::Broker => "broker",
             Role::Controller => "controller",
         };
-        let protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,MTLS:SSL";
+        let protocols =
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,MTLS:SSL";
         lines.extend([
             ("process.roles", roles.into()),
-            (
-                "controller.quorum.voters",
-                format!("{controller}@127.0.0.1:{port}"),
-            ),
+            ("controller.quorum.voters", format!("{controller}@127.0.0.1:{port}")),
             ("controller.listener.names", "CONTROLLER".into()),
             ("listeners", open.join(",")),
             ("listener.security.protocol.map", protocols.into()),
@@ -151,55 +142,25 @@ impl Node<'_> {
 
 /// Settings of the listeners in [`SECURED`]: SASL over TLS and bare, TLS, and TLS that asks for a certificate.
 fn security(pki: &Pki) -> Vec<(&'static str, String)> {
-    let users: String = PLAIN_USERS
-        .iter()
-        .map(|(name, word)| format!(" user_{name}=\"{word}\""))
-        .collect();
+    let users: String = PLAIN_USERS.iter().map(|(name, word)| format!(" user_{name}=\"{word}\"")).collect();
     let plain = format!("org.apache.kafka.common.security.plain.PlainLoginModule required{users};");
     let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
     let mut lines = vec![
-        (
-            "sasl.enabled.mechanisms",
-            "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512".to_owned(),
-        ),
+        ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512".to_owned()),
         ("ssl.keystore.type", "PEM".into()),
-        (
-            "ssl.keystore.location",
-            pki.broker_store().display().to_string(),
-        ),
+        ("ssl.keystore.location", pki.broker_store().display().to_string()),
         ("ssl.truststore.type", "PEM".into()),
         ("ssl.truststore.location", pki.ca().display().to_string()),
-        (
-            "ssl.principal.mapping.rules",
-            "RULE:^CN=([^,]+).*$/$1/,DEFAULT".into(),
-        ),
+        ("ssl.principal.mapping.rules", "RULE:^CN=([^,]+).*$/$1/,DEFAULT".into()),
         ("listener.name.mtls.ssl.client.auth", "required".into()),
     ];
     for (key, value) in [
-        (
-            "listener.name.sasl_ssl.plain.sasl.jaas.config",
-            plain.as_str(),
-        ),
-        (
-            "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config",
-            scram,
-        ),
-        (
-            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config",
-            scram,
-        ),
-        (
-            "listener.name.sasl_plaintext.plain.sasl.jaas.config",
-            plain.as_str(),
-        ),
-        (
-            "listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config",
-            scram,
-        ),
-        (
-            "listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config",
-            scram,
-        ),
+        ("listener.name.sasl_ssl.plain.sasl.jaas.config", plain.as_str()),
+        ("listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config", scram),
+        ("listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config", scram),
+        ("listener.name.sasl_plaintext.plain.sasl.jaas.config", plain.as_str()),
+        ("listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config", scram),
+        ("listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config", scram),
     ] {
         lines.push((key, value.to_owned()));
     }

@@ -86,11 +86,7 @@ pub(crate) struct CommitTruth {
 impl Truth {
     /// A partition, if topic and partition exist.
     pub(crate) fn partition(&self, topic: &str, partition: i32) -> Option<&PartitionTruth> {
-        self.topics
-            .get(topic)?
-            .partitions
-            .iter()
-            .find(|row| row.partition == partition)
+        self.topics.get(topic)?.partitions.iter().find(|row| row.partition == partition)
     }
 
     /// What a group has committed for a partition.
@@ -102,18 +98,12 @@ impl Truth {
 impl GroupTruth {
     /// What it has committed for a partition.
     pub(crate) fn committed(&self, topic: &str, partition: i32) -> Option<i64> {
-        let row = self
-            .offsets
-            .iter()
-            .find(|row| row.topic == topic && row.partition == partition)?;
+        let row = self.offsets.iter().find(|row| row.topic == topic && row.partition == partition)?;
         Some(row.offset)
     }
 
     /// How many partitions its members have been given together.
     pub(crate) fn assigned(&self) -> usize {
-        self.members
-            .iter()
-            .map(|member| member.assignment.len())
-            .sum()
+        self.members.iter().map(|member| member.assignment.len()).sum()
     }
 }
