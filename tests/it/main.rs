@@ -1,1 +1,22 @@
-//! The one integration binary.
+//! The one integration binary: the exporter against real Kafkas, a real Prometheus and strict parsers.
+//!
+//! `tests/run` installs what this needs and says where it is in `KAFKASCOPE_TEST_…`; without that the
+//! tests fail and say so. What stands here first is the harness, then the tests by subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+#![allow(dead_code, reason = "the harness is a library: not every call of it is in use at every time")]
+
+mod exporter;
+mod exposition;
+mod http;
+mod kafka;
+mod process;
+mod prometheus;
+mod tools;
+mod wait;
+
+mod harness;

@@ -1,0 +1,116 @@
+//! Prometheus's own judgement: promtool, the OpenMetrics parser of its Python client, and a server that scrapes.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::http;
+use crate::process::{Process, mortal, spawn};
+use crate::tools::{free_ports, installed, scratch};
+use crate::wait::eventually;
+
+/// How long a Prometheus may take until it answers.
+const START: Duration = Duration::from_secs(60);
+
+/// What `promtool check metrics` complains of, a line each; panics where it cannot even read the body.
+#[track_caller]
+pub(crate) fn promtool_complaints(body: &str) -> Vec<String> {
+    let mut promtool = mortal(installed("KAFKASCOPE_TEST_PROMTOOL"));
+    promtool.args(["check", "metrics"]);
+    let output = fed(promtool, body);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    // 1: unreadable, 3: readable with complaints.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "promtool: {}: {text}", output.status);
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Reads a body with `prometheus_client`'s OpenMetrics parser and counts its families; the error is the parser's.
+#[track_caller]
+pub(crate) fn openmetrics_families(body: &str) -> Result<usize, String> {
+    let mut python = mortal(installed("KAFKASCOPE_TEST_PYTHON"));
+    python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openmetrics.py"));
+    let output = fed(python, body);
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let count = String::from_utf8_lossy(&output.stdout).trim().parse();
+    Ok(count.expect("a number from openmetrics.py"))
+}
+
+/// Runs a program to its end with a text on its stdin.
+fn fed(mut command: Command, input: &str) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(command).expect("a checker that can be started");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let text = input.to_owned();
+    // Beside the reading of its output, so that neither waits for the other. One that stops reading early
+    // says why in its output.
+    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    let output = child.wait_with_output().expect("its output");
+    let _broken_pipe = writer.join();
+    output
+}
+
+/// A Prometheus server; dropping it ends it.
+pub(crate) struct Prometheus {
+    address: SocketAddr,
+    process: Process,
+    _dir: tempfile::TempDir,
+}
+
+/// A series and its value in a query's answer.
+pub(crate) type Series = (BTreeMap<String, String>, f64);
+
+impl Prometheus {
+    /// Starts one that scrapes `target` as job "kafkascope" every `interval` (such as "1s").
+    #[track_caller]
+    pub(crate) fn start(target: SocketAddr, interval: &str) -> Self {
+        let dir = scratch("prometheus");
+        let config = dir.path().join("prometheus.yml");
+        let text = format!(
+            "global:\n  scrape_interval: {interval}\n  scrape_timeout: {interval}\n\
+             scrape_configs:\n  - job_name: kafkascope\n    static_configs:\n      - targets: ['{target}']\n"
+        );
+        std::fs::write(&config, text).expect("prometheus.yml");
+        let address = SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0]));
+        let mut command = mortal(installed("KAFKASCOPE_TEST_PROMETHEUS"));
+        command.arg(format!("--config.file={}", config.display()));
+        command.arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()));
+        command.arg(format!("--web.listen-address={address}"));
+        let process = Process::start("prometheus", command, &dir.path().join("prometheus.log"));
+        let server = Self { address, process, _dir: dir };
+        eventually("Prometheus is ready", START, || {
+            if let Some(status) = server.process.ended() {
+                panic!("Prometheus ended: {status}\n{}", server.process.tail());
+            }
+            let response = http::get(address, "/-/ready", &[])?;
+            (response.status == 200).then_some(()).ok_or_else(|| response.text())
+        });
+        server
+    }
+
+    /// An instant query's answer; panics with what Prometheus says of a bad one.
+    #[track_caller]
+    pub(crate) fn query(&self, expression: &str) -> Vec<Series> {
+        let target = format!("/api/v1/query?query={}", percent_encoded(expression));
+        let response = http::get(self.address, &target, &[]).unwrap_or_else(|fault| panic!("{fault}"));
+        let answer: Value = serde_json::from_str(&response.text()).expect("JSON from Prometheus");
+        assert_eq!(answer["status"], "success", "{expression}: {answer}");
+        let rows = answer["data"]["result"].as_array().expect("a vector").clone();
+        rows.into_iter()
+            .map(|row| {
+                let value = row["value"][1].as_str().and_then(|text| text.parse().ok()).expect("a value");
+                (serde_json::from_value(row["metric"].clone()).expect("labels"), value)
+            })
+            .collect()
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
