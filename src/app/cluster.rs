@@ -1,9 +1,6 @@
 //! One configured cluster: what its client, its poller and its web side are told.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::collect::{GroupScope, NamePredicate, PollSettings, TopicScope};
 use crate::config::{Cluster, Granularity as Configured, NameFilter, Polling};
@@ -23,12 +20,6 @@ pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaClien
 
 /// What the cluster's poller is told.
 pub(super) fn poll_settings(cluster: &Cluster, interval: Duration) -> PollSettings {
-    let enabled = |name: &CollectorName| match name {
-        CollectorName::Brokers | CollectorName::Topics => true,
-        CollectorName::Offsets => cluster.collectors.offsets,
-        CollectorName::Groups => cluster.collectors.groups,
-        CollectorName::Commits => cluster.collectors.commits,
-    };
     let is_named = |state: &GroupState| cluster.groups.states.iter().any(|name| name == state.as_str());
     PollSettings {
         topics: TopicScope { names: predicate(&cluster.topics.filter) },
@@ -36,7 +27,7 @@ pub(super) fn poll_settings(cluster: &Cluster, interval: Duration) -> PollSettin
             names: predicate(&cluster.groups.filter),
             states: GroupState::ALL.into_iter().filter(is_named).collect(),
         },
-        collectors: CollectorName::ALL.into_iter().filter(enabled).collect(),
+        collectors: collectors(cluster),
         interval,
     }
 }
@@ -44,15 +35,23 @@ pub(super) fn poll_settings(cluster: &Cluster, interval: Duration) -> PollSettin
 /// What the web side is told.
 pub(super) fn source(cluster: &Cluster) -> ClusterSource {
     ClusterSource {
-        name: cluster.name.as_deref().map(Arc::from),
-        bootstrap_servers: cluster.bootstrap_servers.clone(),
         labels: cluster.labels.clone(),
         topic_granularity: granularity(cluster.topics.granularity),
         group_granularity: granularity(cluster.groups.granularity),
-        snapshot: ArcSwapOption::empty(),
-        connections: ArcSwap::default(),
-        last_error: ArcSwapOption::empty(),
+        collectors: collectors(cluster),
+        ..ClusterSource::new(cluster.name.as_deref(), cluster.bootstrap_servers.clone())
     }
+}
+
+/// The collectors that are switched on; brokers and topics always are.
+fn collectors(cluster: &Cluster) -> Vec<CollectorName> {
+    let enabled = |name: &CollectorName| match name {
+        CollectorName::Brokers | CollectorName::Topics => true,
+        CollectorName::Offsets => cluster.collectors.offsets,
+        CollectorName::Groups => cluster.collectors.groups,
+        CollectorName::Commits => cluster.collectors.commits,
+    };
+    CollectorName::ALL.into_iter().filter(enabled).collect()
 }
 
 fn predicate(filter: &NameFilter) -> NamePredicate {

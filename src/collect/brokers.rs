@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::ask::{Asker, each_broker};
 use super::report::PassReport;
+use super::settings::NamePredicate;
 use crate::kafka::{KafkaApi, KafkaError, Operation, Target};
 use crate::model::{BrokerId, GroupListing, Moment};
 use crate::state::{CollectorName, GroupLists, World};
@@ -132,13 +133,13 @@ pub(super) fn members(world: &World) -> impl Iterator<Item = BrokerId> {
 pub(super) async fn metadata<K: KafkaApi>(
     asker: &Asker<K>,
     world: &mut World,
-    shown: &dyn Fn(&str) -> bool,
+    shown: &NamePredicate,
     now: Moment,
     report: &mut PassReport,
 ) -> bool {
     match asker.cluster(asker.api.metadata()).await {
         Ok(metadata) => {
-            world.apply_metadata(&metadata, shown, now);
+            world.apply_metadata(&metadata, |name| shown.matches(name), now);
             true
         }
         Err(error) => {

@@ -81,8 +81,8 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
     async fn cluster(&mut self, report: &mut PassReport) {
         let started = Instant::now();
         let now = self.clock.now().moment;
-        let names = self.settings.topics.names.clone();
-        let reached = brokers::metadata(&self.asker, &mut self.world, &|name| names.matches(name), now, report).await;
+        let shown = &self.settings.topics.names;
+        let reached = brokers::metadata(&self.asker, &mut self.world, shown, now, report).await;
         report.ran(CollectorName::Topics, started);
         if reached {
             self.brokers.describe(&self.asker, &mut self.world, now, report).await;

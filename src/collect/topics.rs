@@ -72,8 +72,9 @@ impl Topics {
         report: &mut PassReport,
     ) {
         report.topic_ids.misses += u64::try_from(topics.len()).unwrap_or(u64::MAX);
-        let answers: Vec<_> = stream::iter(topics.chunks(TOPICS_PER_CALL))
-            .map(|names| asker.cluster(asker.api.describe_topics(names)))
+        let calls: Vec<Vec<Arc<str>>> = topics.chunks(TOPICS_PER_CALL).map(<[_]>::to_vec).collect();
+        let answers: Vec<_> = stream::iter(calls)
+            .map(|names| async move { asker.cluster(asker.api.describe_topics(&names)).await })
             .buffer_unordered(CALLS_IN_FLIGHT)
             .collect()
             .await;
