@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod collect;
+pub mod config;
 pub mod derive;
 pub mod http;
 pub mod kafka;
