@@ -4,6 +4,7 @@
 //! `kafka → collect → state → derive → metrics → http`. ARCHITECTURE.md says why.
 
 pub mod app;
+pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod derive;
