@@ -4,7 +4,9 @@
 //! `kafka → collect → state → derive → metrics → http`. ARCHITECTURE.md says why.
 
 pub mod app;
+pub mod cli;
 pub mod collect;
+pub mod config;
 pub mod derive;
 pub mod http;
 pub mod kafka;

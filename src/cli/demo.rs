@@ -1,0 +1,46 @@
+//! `kafkascope demo`: the daemon against a simulated cluster.
+
+use super::flags::{Scope, SettingFlags, Surface};
+use crate::config::{self, ConfigError, Origin, Resolved, Setting, Surroundings, schema};
+
+/// Where the demo listens unless told otherwise: on this machine only.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:9308";
+
+/// The demo's interval unless told otherwise: short, so that there is something to see.
+pub const DEFAULT_INTERVAL: &str = "5s";
+
+/// Arguments of `demo`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(mut_arg("listen", |arg| arg.help("Address to serve HTTP on [default: 127.0.0.1:9308] [env: KAFKASCOPE_LISTEN]")))]
+#[command(mut_arg("interval", |arg| arg.help("Time between two passes [default: 5s] [env: KAFKASCOPE_INTERVAL]")))]
+pub struct DemoArgs {
+    /// Flags of single settings.
+    #[command(flatten)]
+    pub settings: SettingFlags<Surface>,
+}
+
+impl DemoArgs {
+    /// The configuration for a simulated cluster at these addresses. Config files and the
+    /// variables that name a real cluster do not count.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the flags and variables that do count.
+    pub fn resolve(
+        &self,
+        bootstrap_servers: &[String],
+        surroundings: &dyn Surroundings,
+    ) -> Result<Resolved, Vec<ConfigError>> {
+        let fixed = [
+            ("web.listen", vec![DEFAULT_LISTEN.to_owned()]),
+            ("polling.interval", vec![DEFAULT_INTERVAL.to_owned()]),
+            ("clusters[].bootstrap_servers", bootstrap_servers.to_vec()),
+        ];
+        let fixed = fixed
+            .into_iter()
+            .filter_map(|(path, values)| Some(Setting { key: schema::find(path)?, origin: Origin::Default, values }));
+        let mut settings: Vec<Setting> = fixed.collect();
+        settings.extend(self.settings.settings(surroundings));
+        debug_assert!(settings.iter().skip(3).all(|setting| Surface::takes(setting.key)));
+        config::resolve(None, &settings, surroundings)
+    }
+}

@@ -1,0 +1,141 @@
+//! The flags and variables of the settings, made from the configuration's schema.
+
+use std::marker::PhantomData;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+use crate::config::schema::{KEYS, Key, Kind};
+use crate::config::{Origin, Setting, Surroundings};
+
+/// Which settings a command takes.
+pub trait Scope: Clone + std::fmt::Debug {
+    /// Whether the command takes this setting.
+    fn takes(key: &Key) -> bool;
+}
+
+/// Every setting.
+#[derive(Clone, Debug)]
+pub struct Everything;
+
+impl Scope for Everything {
+    fn takes(_: &Key) -> bool {
+        true
+    }
+}
+
+/// What is needed to ask Kafka: all but the HTTP server.
+#[derive(Clone, Debug)]
+pub struct AskingKafka;
+
+impl Scope for AskingKafka {
+    fn takes(key: &Key) -> bool {
+        !key.path.starts_with("web.")
+    }
+}
+
+/// What the demo leaves open: its cluster is its own.
+#[derive(Clone, Debug)]
+pub struct Surface;
+
+impl Scope for Surface {
+    fn takes(key: &Key) -> bool {
+        matches!(key.path, "web.listen" | "web.telemetry_path" | "polling.interval" | "log.format" | "log.level")
+    }
+}
+
+/// The flags that were given, of those that the scope takes.
+#[derive(Clone, Debug)]
+pub struct SettingFlags<S> {
+    given: Vec<(&'static Key, Vec<String>)>,
+    scope: PhantomData<S>,
+}
+
+impl<S: Scope> SettingFlags<S> {
+    /// What the environment and the flags set, the environment first.
+    pub fn settings(&self, surroundings: &dyn Surroundings) -> Vec<Setting> {
+        let mut settings = from_env(S::takes, surroundings);
+        settings.extend(self.given.iter().map(|(key, values)| Setting {
+            key,
+            origin: Origin::Flag(format!("--{}", key.flag().unwrap_or_default())),
+            values: values.clone(),
+        }));
+        settings
+    }
+}
+
+/// Variables that are set to something; an empty one is what container platforms make of "not set".
+fn from_env(takes: fn(&Key) -> bool, surroundings: &dyn Surroundings) -> Vec<Setting> {
+    let keys = KEYS.iter().filter(|key| takes(key));
+    let set = keys.filter_map(|key| {
+        let name = key.env()?;
+        let value = surroundings.env(&name).filter(|value| !value.is_empty())?;
+        Some(Setting { key, origin: Origin::Env(name), values: vec![value] })
+    });
+    set.collect()
+}
+
+impl<S: Scope> Args for SettingFlags<S> {
+    fn augment_args(command: Command) -> Command {
+        let mut keys: Vec<&'static Key> = KEYS.iter().filter(|key| S::takes(key)).collect();
+        // What everybody needs comes first in the help.
+        keys.sort_by_key(|key| HEADINGS.iter().position(|known| *known == heading(key.path)));
+        keys.into_iter().filter_map(flag).fold(command, Command::arg)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<S: Scope> FromArgMatches for SettingFlags<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = KEYS.iter().filter(|key| S::takes(key)).filter_map(|key| {
+            let values: Vec<String> = matches.get_many::<String>(key.flag()?)?.cloned().collect();
+            Some((key, values))
+        });
+        Ok(Self { given: given.collect(), scope: PhantomData })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn flag(key: &'static Key) -> Option<Arg> {
+    let name = key.flag()?;
+    let mut help = key.doc.trim_end_matches('.').to_owned();
+    if !matches!(key.default, "" | "{}" | "[]" | "false") {
+        help.push_str(&format!(" [default: {}]", key.default));
+    }
+    if let Some(env) = key.env() {
+        help.push_str(&format!(" [env: {env}]"));
+    }
+    let arg = Arg::new(name).long(name).value_name(key.kind.value_name()).help(help).help_heading(heading(key.path));
+    Some(match key.kind {
+        Kind::Boolean | Kind::Switch => optional_boolean(arg),
+        Kind::List | Kind::Patterns | Kind::Labels | Kind::Properties => arg.action(ArgAction::Append),
+        _ => arg.action(ArgAction::Set),
+    })
+}
+
+/// `--flag`, `--flag=true`, `--flag=false`; never `--flag true`, which could be a command.
+pub(super) fn optional_boolean(arg: Arg) -> Arg {
+    arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true")
+}
+
+/// The parts of the help, in their order.
+const HEADINGS: [&str; 6] =
+    ["Kafka (one cluster; several go into a config file)", "Security", "Topics and groups", "HTTP", "Polling", "Log"];
+
+fn heading(path: &str) -> &'static str {
+    let [kafka, security, filters, http, polling, log] = HEADINGS;
+    match path.split('.').next() {
+        Some("web") => http,
+        Some("polling") => polling,
+        Some("log") => log,
+        _ if path.contains(".tls") || path.contains(".sasl") => security,
+        _ if path.contains(".topics") || path.contains(".groups") => filters,
+        _ => kafka,
+    }
+}

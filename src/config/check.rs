@@ -1,0 +1,203 @@
+//! Checks the whole tree: sections, ranges, and what must fit together.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Surroundings;
+use super::cluster;
+use super::error::{Origin, Place, Problems, ValueError};
+use super::tree::{Field, Node, Value};
+use super::types::{Cluster, Config, LogFormat, LogSettings, Polling, Web};
+use super::values;
+
+/// The most clusters of one exporter.
+pub const MAX_CLUSTERS: usize = 100;
+/// Shortest and longest time between passes.
+pub const INTERVAL_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+/// Shortest and longest request to a broker.
+pub const REQUEST_TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
+/// Shortest and longest age of a value that is served.
+pub const MAX_AGE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+/// Shortest and longest time-outs of the HTTP server.
+pub const WEB_TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+/// Fewest and most requests that may be under way at once.
+pub const MAX_IN_FLIGHT_RANGE: RangeInclusive<usize> = 1..=1000;
+/// Fewest and most HTTP connections.
+pub const MAX_CONNECTIONS_RANGE: RangeInclusive<usize> = 1..=10_000;
+/// What `max_age: auto` is at least.
+pub const MIN_AUTO_MAX_AGE: Duration = Duration::from_secs(120);
+
+/// Checks every section and what must fit together; errors are kept in `problems`.
+pub(crate) fn check(root: &Node, surroundings: &dyn Surroundings, problems: &mut Problems) -> Config {
+    let mut checker = Checker { surroundings, problems };
+    let root = Field { node: Some(root), path: String::new() };
+    Config {
+        web: checker.web(&root.field("web")),
+        polling: checker.polling(&root.field("polling")),
+        log: checker.log(&root.field("log")),
+        clusters: checker.clusters(&root.field("clusters")),
+    }
+}
+
+/// The checks' access to the outside, and where they leave what they find.
+pub(crate) struct Checker<'a> {
+    surroundings: &'a dyn Surroundings,
+    problems: &'a mut Problems,
+}
+
+impl Checker<'_> {
+    pub(crate) fn error(&mut self, field: &Field<'_>, error: ValueError) {
+        self.problems.error(field.place(), error);
+    }
+
+    pub(crate) fn warn(&mut self, field: &Field<'_>, what: &str) {
+        self.problems.warn(field.place(), what);
+    }
+
+    /// The value, or its error kept and `None`.
+    pub(crate) fn take<T>(&mut self, field: &Field<'_>, result: Result<T, ValueError>) -> Option<T> {
+        result.map_err(|error| self.error(field, error)).ok()
+    }
+
+    /// As [`Self::take`], for what stands elsewhere than the field's value, such as its key.
+    pub(crate) fn take_at<T>(&mut self, origin: Origin, path: &str, result: Result<T, ValueError>) -> Option<T> {
+        result.map_err(|error| self.problems.error(Place { origin, path: path.to_owned() }, error)).ok()
+    }
+
+    /// Parses a field's text, if it has one.
+    pub(crate) fn parse<T>(&mut self, field: &Field<'_>, parse: impl Fn(&str) -> Result<T, ValueError>) -> Option<T> {
+        let text = field.text()?;
+        self.take(field, parse(text))
+    }
+
+    pub(crate) fn boolean(&mut self, field: &Field<'_>, default: bool) -> bool {
+        self.parse(field, values::boolean).unwrap_or(default)
+    }
+
+    fn number(&mut self, field: &Field<'_>, default: usize, range: RangeInclusive<usize>) -> usize {
+        self.parse(field, |text| values::number(text, range.clone())).unwrap_or(default)
+    }
+
+    fn seconds(&mut self, field: &Field<'_>, default: u64, range: RangeInclusive<Duration>) -> Duration {
+        let parsed = self.parse(field, |text| values::duration(text, range.clone()));
+        parsed.unwrap_or(Duration::from_secs(default))
+    }
+
+    pub(crate) fn limit(&mut self, field: &Field<'_>, count: usize, most: usize, what: &str) {
+        if count > most {
+            let error = ValueError::new(format!("{count} {what}, and at most {most} are allowed"), "use fewer");
+            self.error(field, error);
+        }
+    }
+
+    /// Reads the file that a field names. Relative paths start where they were written: at the config file, or at the working directory.
+    pub(crate) fn read_file(&mut self, field: &Field<'_>, limit: u64) -> Option<(PathBuf, Vec<u8>)> {
+        let text = field.text()?;
+        if text.is_empty() {
+            self.error(field, ValueError::new("the path is empty", "write the path of a file, or leave the key out"));
+            return None;
+        }
+        let path = match field.place().origin {
+            Origin::File { file, .. } => Path::new(file.as_ref()).parent().unwrap_or(Path::new("")).join(text),
+            _ => PathBuf::from(text),
+        };
+        match self.surroundings.read(&path, limit) {
+            Ok(content) => Some((path, content)),
+            Err(error) => {
+                let what = format!("{} {}", path.display(), super::read_reason(&error));
+                self.error(field, ValueError::new(what, "check the path and who may read it"));
+                None
+            }
+        }
+    }
+
+    fn web(&mut self, section: &Field<'_>) -> Web {
+        let listen = self.parse(&section.field("listen"), values::listen);
+        let path = self.parse(&section.field("telemetry_path"), values::telemetry_path);
+        Web {
+            listen: listen.unwrap_or(super::types::Listen { host: None, port: 9308 }),
+            telemetry_path: path.unwrap_or_else(|| "/metrics".to_owned()),
+            max_connections: self.number(&section.field("max_connections"), 128, MAX_CONNECTIONS_RANGE),
+            header_timeout: self.seconds(&section.field("header_timeout"), 10, WEB_TIMEOUT_RANGE),
+            request_timeout: self.seconds(&section.field("request_timeout"), 30, WEB_TIMEOUT_RANGE),
+        }
+    }
+
+    fn polling(&mut self, section: &Field<'_>) -> Polling {
+        let interval = self.seconds(&section.field("interval"), 15, INTERVAL_RANGE);
+        let age = section.field("max_age");
+        let asked = match age.text() {
+            None | Some("auto") => None,
+            Some(text) => self.take(&age, values::duration(text, MAX_AGE_RANGE)),
+        };
+        if let Some(asked) = asked
+            && asked < interval
+        {
+            let what = format!("shorter than the interval of {}", values::show_duration(interval));
+            self.error(
+                &age,
+                ValueError::new(what, "every value would expire before the next pass; write auto, or more"),
+            );
+        }
+        Polling {
+            interval,
+            request_timeout: self.seconds(&section.field("request_timeout"), 10, REQUEST_TIMEOUT_RANGE),
+            max_age: asked.unwrap_or_else(|| (interval * 3).max(MIN_AUTO_MAX_AGE)),
+            max_in_flight: self.number(&section.field("max_in_flight"), 20, MAX_IN_FLIGHT_RANGE),
+        }
+    }
+
+    fn log(&mut self, section: &Field<'_>) -> LogSettings {
+        LogSettings {
+            format: self.parse(&section.field("format"), values::log_format).unwrap_or(LogFormat::Auto),
+            level: self.parse(&section.field("level"), values::log_level).unwrap_or_else(|| "info".to_owned()),
+        }
+    }
+
+    fn clusters(&mut self, field: &Field<'_>) -> Vec<Cluster> {
+        let items = match field.node.map(|node| &node.value) {
+            Some(Value::List(items)) => items.len(),
+            None | Some(Value::Null) => 0,
+            // Wrong shapes have been reported.
+            Some(_) => return Vec::new(),
+        };
+        if items == 0 {
+            let advice = "give --bootstrap-servers HOST:PORT, which is enough, or clusters in a config file";
+            self.error(field, ValueError::new("no Kafka cluster is given", advice));
+        }
+        self.limit(field, items, MAX_CLUSTERS, "clusters");
+        let fields = field.items();
+        self.names(&fields);
+        let sections = fields.iter().take(MAX_CLUSTERS);
+        sections
+            .filter(|section| matches!(section.node.map(|node| &node.value), Some(Value::Map(_))))
+            .map(|section| cluster::cluster(self, section))
+            .collect()
+    }
+
+    /// Names must differ, for they are what keeps the clusters' series apart.
+    fn names(&mut self, clusters: &[Field<'_>]) {
+        let mut first: HashMap<&str, &Field<'_>> = HashMap::new();
+        for cluster in clusters {
+            let name = cluster.field("name");
+            match name.text() {
+                Some(text) => {
+                    if let Some(earlier) = first.get(text) {
+                        let what = format!("the name '{text}' is that of {} too", earlier.path);
+                        self.error(&name, ValueError::new(what, "give each cluster a name of its own"));
+                    } else {
+                        first.insert(text, cluster);
+                    }
+                }
+                None if clusters.len() > 1 && !name.is_given() => {
+                    let at = Field { node: cluster.node, path: name.path };
+                    let what = "one of several clusters has no name";
+                    self.error(&at, ValueError::new(what, "give it one: the label cluster_name tells clusters apart"));
+                }
+                None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Every key of the configuration, once: it drives unknown-key detection, flags, variables and the reference.
+
+use super::schema::Key;
+use super::schema::Kind::{
+    self, Boolean, Duration, Labels, List, Number, Path, Patterns, Properties, Secret, Switch, Text,
+};
+use super::schema::Outside::{self, EnvOnly, FlagAndEnv, No};
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, outside: Outside, doc: &'static str) -> Key {
+    Key { path, kind, default, doc, outside, only: None }
+}
+
+/// A key whose other values belong to a later version.
+const fn only(mut key: Key, values: &'static [&'static str]) -> Key {
+    key.only = Some(values);
+    key
+}
+
+/// Every key, in the order of the reference.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    key("web.listen", Text, ":9308", FlagAndEnv("listen"),
+        "Address to serve HTTP on. Without a host it is every interface, IPv4 and IPv6; port 0 takes a free one."),
+    key("web.telemetry_path", Text, "/metrics", FlagAndEnv("telemetry-path"),
+        "Path of the metrics."),
+    key("web.max_connections", Number, "128", No,
+        "The most HTTP connections at a time; further ones wait in the kernel's queue."),
+    key("web.header_timeout", Duration, "10s", No,
+        "How long a client may take to send a request's head."),
+    key("web.request_timeout", Duration, "30s", No,
+        "How long a client may take for a whole request and its answer."),
+    only(key("web.config_file", Path, "", No,
+        "TLS and basic authentication in exporter-toolkit's format. Not in this version."), &[]),
+    only(key("web.admin", Boolean, "false", No,
+        "Administrative requests over HTTP. Not in this version."), &["false"]),
+    only(key("polling.mode", Text, "fixed", No,
+        "How the time of a pass is chosen. This version knows a fixed interval."), &["fixed"]),
+    key("polling.interval", Duration, "15s", FlagAndEnv("interval"),
+        "Time from the start of one pass over Kafka to the start of the next, from 1s to 1h."),
+    only(key("polling.min_interval", Duration, "", No,
+        "The shortest interval of the adaptive mode. Not in this version."), &[]),
+    only(key("polling.max_interval", Duration, "", No,
+        "The longest interval of the adaptive mode. Not in this version."), &[]),
+    key("polling.request_timeout", Duration, "10s", FlagAndEnv("request-timeout"),
+        "How long one request to a broker may take, from 100ms to 5m."),
+    key("polling.max_age", Duration, "auto", FlagAndEnv("max-age"),
+        "No value older than this is served. auto: three intervals, at least 2m."),
+    key("polling.max_in_flight", Number, "20", FlagAndEnv("max-in-flight"),
+        "The most requests to a cluster that are under way at once."),
+    key("log.format", Text, "auto", FlagAndEnv("log-format"),
+        "human, json, or auto: human on a terminal and JSON otherwise."),
+    key("log.level", Text, "info", FlagAndEnv("log-level"),
+        "error, warn, info, debug or trace; parts can be set apart, such as info,librdkafka=debug."),
+    key("clusters[].name", Text, "", FlagAndEnv("cluster-name"),
+        "Name of the cluster; becomes the label cluster_name on its series. Needed with several clusters."),
+    key("clusters[].bootstrap_servers", List, "", FlagAndEnv("bootstrap-servers"),
+        "Brokers to start from, as HOST:PORT; the others are learned from them. The one setting that is needed."),
+    key("clusters[].labels", Labels, "{}", FlagAndEnv("label"),
+        "Constant labels on every kafka_ series of the cluster."),
+    key("clusters[].tls", Switch, "false", FlagAndEnv("tls"),
+        "Connect with TLS. true trusts the system's certificate authorities; the keys below say more and mean true."),
+    key("clusters[].tls.ca_file", Path, "", FlagAndEnv("tls-ca-file"),
+        "Certificate authorities that sign the brokers' certificates, PEM. Without it the system's are looked for."),
+    key("clusters[].tls.cert_file", Path, "", FlagAndEnv("tls-cert-file"),
+        "Certificate of this client, PEM, for brokers that ask for one (mTLS)."),
+    key("clusters[].tls.key_file", Path, "", FlagAndEnv("tls-key-file"),
+        "Private key of this client, PEM."),
+    key("clusters[].tls.key_password", Secret, "", EnvOnly("tls-key-password"),
+        "Password of the private key."),
+    key("clusters[].tls.key_password_file", Path, "", FlagAndEnv("tls-key-password-file"),
+        "File that holds the password of the private key."),
+    key("clusters[].tls.insecure_skip_verify", Boolean, "false", FlagAndEnv("tls-insecure-skip-verify"),
+        "Accept any certificate of a broker: anyone in between can read and change what is sent."),
+    key("clusters[].sasl.mechanism", Text, "", FlagAndEnv("sasl-mechanism"),
+        "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."),
+    key("clusters[].sasl.username", Text, "", FlagAndEnv("sasl-username"),
+        "User name."),
+    key("clusters[].sasl.password", Secret, "", EnvOnly("sasl-password"),
+        "Password."),
+    key("clusters[].sasl.password_file", Path, "", FlagAndEnv("sasl-password-file"),
+        "File that holds the password; the line end after it is not part of it."),
+    key("clusters[].kafka", Properties, "{}", FlagAndEnv("kafka"),
+        "Any property of librdkafka, as written there; wins over what the other settings make."),
+    only(key("clusters[].connections_per_broker", Number, "1", No,
+        "Connections to each broker. This version opens one."), &["1"]),
+    key("clusters[].topics.include", Patterns, "['.*']", FlagAndEnv("topic-include"),
+        "Topics to export: those that any of the regexes matches. Unanchored; internal topics are topics like others."),
+    key("clusters[].topics.exclude", Patterns, "[]", FlagAndEnv("topic-exclude"),
+        "Topics to leave out, also where include matches."),
+    key("clusters[].topics.granularity", Text, "partition", FlagAndEnv("topic-granularity"),
+        "partition, or topic for the sums per topic alone."),
+    only(key("clusters[].topics.sample_partitions", Number, "0", No,
+        "Partitions to ask per topic. This version asks all, which is 0."), &["0"]),
+    key("clusters[].groups.include", Patterns, "['.*']", FlagAndEnv("group-include"),
+        "Consumer groups to export: those that any of the regexes matches. Unanchored."),
+    key("clusters[].groups.exclude", Patterns, "[]", FlagAndEnv("group-exclude"),
+        "Consumer groups to leave out, also where include matches."),
+    key("clusters[].groups.states", List, "[]", FlagAndEnv("group-states"),
+        "Only groups in these states, as Kafka writes them: Stable, PreparingRebalance, CompletingRebalance, Empty, Dead. None is all."),
+    key("clusters[].groups.granularity", Text, "partition", FlagAndEnv("group-granularity"),
+        "partition, or topic for the sums per group and topic alone."),
+    only(key("clusters[].groups.isolation", Text, "read_uncommitted", No,
+        "What the end of a partition is. This version takes the high watermark."), &["read_uncommitted"]),
+    key("clusters[].collectors.offsets", Boolean, "true", No,
+        "First and last offsets of partitions; lag needs them."),
+    key("clusters[].collectors.groups", Boolean, "true", No,
+        "Consumer groups, their states and members."),
+    key("clusters[].collectors.commits", Boolean, "true", No,
+        "Committed offsets of groups; needs the groups collector and follows it."),
+];

@@ -1,0 +1,130 @@
+//! Compares a tree with the schema: unknown keys, values of the wrong shape, values of later versions.
+
+use super::error::{Place, Problems, ValueError};
+use super::schema::{self, Kind};
+use super::tree::{Node, Value, join};
+
+/// Reports everything below `node` that the schema does not allow.
+pub(crate) fn check(root: &Node, problems: &mut Problems) {
+    section(root, "", "", problems);
+}
+
+fn section(node: &Node, schema_path: &str, path: &str, problems: &mut Problems) {
+    let place = || Place { origin: node.origin.clone(), path: path.to_owned() };
+    match &node.value {
+        Value::Null | Value::Invalid => return,
+        Value::Map(_) => {}
+        Value::Scalar(_) | Value::List(_) => {
+            let advice = format!("its keys are: {}", schema::children(schema_path).join(", "));
+            return problems.error(place(), ValueError::new("must be a section with keys", advice));
+        }
+    }
+    let known = schema::children(schema_path);
+    for entry in node.entries() {
+        let child_path = join(path, &entry.key);
+        if !known.contains(&entry.key.as_str()) {
+            let place = Place { origin: entry.key_origin.clone(), path: child_path };
+            let advice = advice_for_unknown(schema_path, &entry.key);
+            problems.error(place, ValueError::new("unknown key", advice));
+            continue;
+        }
+        let child_schema = join(schema_path, &entry.key);
+        match schema::find(&child_schema) {
+            Some(key) if key.kind == Kind::Switch && !matches!(entry.node.value, Value::Map(_)) => {
+                value(&entry.node, key, &child_path, problems);
+            }
+            Some(key) if key.kind != Kind::Switch => value(&entry.node, key, &child_path, problems),
+            _ if child_schema == "clusters" => clusters(&entry.node, problems),
+            _ => section(&entry.node, &child_schema, &child_path, problems),
+        }
+    }
+}
+
+/// Collectors that cannot be switched are asked for often enough to deserve their own answer.
+fn advice_for_unknown(schema_path: &str, key: &str) -> String {
+    if schema_path == "clusters[].collectors" && matches!(key, "brokers" | "topics") {
+        return format!("remove it: the {key} collector always runs");
+    }
+    schema::advice_for_unknown(schema_path, key)
+}
+
+fn clusters(node: &Node, problems: &mut Problems) {
+    let place = |node: &Node, path: &str| Place { origin: node.origin.clone(), path: path.to_owned() };
+    match &node.value {
+        Value::Null | Value::Invalid => {}
+        Value::Scalar(_) | Value::Map(_) => {
+            let advice = "start each cluster with '- ', such as '- bootstrap_servers: [b1:9092]'";
+            problems.error(place(node, "clusters"), ValueError::new("must be a list", advice));
+        }
+        Value::List(items) => {
+            for (at, item) in items.iter().enumerate() {
+                let path = format!("clusters[{at}]");
+                if item.value == Value::Null {
+                    let error = ValueError::new("an empty cluster", "give it bootstrap_servers, or remove it");
+                    problems.error(place(item, &path), error);
+                }
+                section(item, "clusters[]", &path, problems);
+            }
+        }
+    }
+}
+
+fn value(node: &Node, key: &schema::Key, path: &str, problems: &mut Problems) {
+    let place = |node: &Node, path: String| Place { origin: node.origin.clone(), path };
+    let wrong = |found: &str| {
+        ValueError::new(format!("wrong type: a {found}, expected {}", key.kind.name()), example(key.kind))
+    };
+    match (&node.value, key.kind) {
+        (Value::Null | Value::Invalid, _) => {}
+        (Value::Scalar(text), kind) if !matches!(kind, Kind::Labels | Kind::Properties) => {
+            if let Some(known) = key.only
+                && !known.contains(&text.as_str())
+            {
+                problems.error(place(node, path.to_owned()), not_supported(text, known));
+            }
+        }
+        (Value::List(items), Kind::List | Kind::Patterns) => {
+            for (at, item) in items.iter().enumerate() {
+                if !matches!(item.value, Value::Scalar(_) | Value::Invalid) {
+                    let error = ValueError::new("must be one text", "remove empty and nested items");
+                    problems.error(place(item, format!("{path}[{at}]")), error);
+                }
+            }
+        }
+        (Value::Map(entries), Kind::Labels | Kind::Properties) => {
+            for entry in entries {
+                if !matches!(entry.node.value, Value::Scalar(_) | Value::Invalid) {
+                    let error = ValueError::new("must be one text", "give it a value, or remove it");
+                    problems.error(place(&entry.node, join(path, &entry.key)), error);
+                }
+            }
+        }
+        (Value::Scalar(_), _) => problems.error(place(node, path.to_owned()), wrong("text")),
+        (Value::List(_), _) => problems.error(place(node, path.to_owned()), wrong("list")),
+        (Value::Map(_), _) => problems.error(place(node, path.to_owned()), wrong("section")),
+    }
+}
+
+fn not_supported(text: &str, known: &[&str]) -> ValueError {
+    match known.first() {
+        Some(value) => ValueError::new(
+            format!("'{text}' is not supported in this version"),
+            format!("write {value}, or leave it out"),
+        ),
+        None => ValueError::new("not supported in this version", "leave it out"),
+    }
+}
+
+fn example(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text | Kind::Secret => "write one text",
+        Kind::Boolean => "write true or false",
+        Kind::Number => "write a number such as 20",
+        Kind::Duration => "write a duration such as 15s",
+        Kind::Path => "write the path of a file",
+        Kind::List => "write it as [a, b]",
+        Kind::Patterns => "write it as ['^a', 'b$']",
+        Kind::Labels | Kind::Properties => "write it as {name: value}",
+        Kind::Switch => "write true or false, or its keys",
+    }
+}
