@@ -1,3 +1,9 @@
-//! The `kafkascope` program.
+//! The `kafkascope` program: parses, runs, and ends with a code that says how it went.
 
-fn main() {}
+use std::process::ExitCode;
+
+use kafkascope::cli;
+
+fn main() -> ExitCode {
+    cli::run(cli::parse().into_command()).into()
+}

@@ -127,14 +127,20 @@ impl PassLog {
         let cluster = source.name.as_deref().unwrap_or_default();
         if !world.up {
             let servers = source.bootstrap_servers.join(", ");
-            tracing::warn!(cluster, "cluster is not reached at {servers}: kafka_up is 0, values stand until they are too old");
+            tracing::warn!(
+                cluster,
+                "cluster is not reached at {servers}: kafka_up is 0, values stand until they are too old"
+            );
             return;
         }
         let (brokers, topics) = (world.brokers.len(), world.topic_order.len());
         tracing::info!(cluster, brokers, topics, groups = world.groups.len(), "cluster reached");
         if !self.warned_of_unseen_groups {
             self.warned_of_unseen_groups = true;
-            tracing::info!(cluster, "share groups and streams groups, if there are any, are not exported: librdkafka does not list them");
+            tracing::info!(
+                cluster,
+                "share groups and streams groups, if there are any, are not exported: librdkafka does not list them"
+            );
         }
     }
 }

@@ -12,12 +12,14 @@ pub mod serve;
 pub mod snapshot;
 
 mod resolve;
+mod run;
 #[cfg(test)]
 mod tests;
 
 use clap::{Parser, Subcommand};
 
 pub use resolve::{CONFIG_ENV, Request, resolve};
+pub use run::run;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

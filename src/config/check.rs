@@ -92,6 +92,11 @@ impl Checker<'_> {
         }
     }
 
+    /// What librdkafka has against a property, if anything.
+    pub(crate) fn property_fault(&self, name: &str, value: &str) -> Option<String> {
+        self.surroundings.property_fault(name, value)
+    }
+
     /// Reads the file that a field names. Relative paths start where they were written: at the config file, or at the working directory.
     pub(crate) fn read_file(&mut self, field: &Field<'_>, limit: u64) -> Option<(PathBuf, Vec<u8>)> {
         let text = field.text()?;

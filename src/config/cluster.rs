@@ -95,6 +95,9 @@ fn kafka(checker: &mut Checker<'_>, field: &Field<'_>) -> Properties {
         if matches!(entry.key.as_str(), "bootstrap.servers" | "metadata.broker.list") {
             let error = ValueError::new("brokers are not given as a property", "write them as bootstrap_servers");
             checker.error(&item, error);
+        } else if let Some(fault) = item.text().and_then(|value| checker.property_fault(&entry.key, value)) {
+            let what = format!("librdkafka does not take this property: {fault}");
+            checker.error(&item, ValueError::new(what, "see the list of properties in librdkafka's CONFIGURATION.md"));
         }
         properties.extend(item.text().map(|value| (entry.key.clone(), value.to_owned())));
     }

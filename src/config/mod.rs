@@ -66,13 +66,23 @@ pub trait Surroundings {
     /// # Errors
     /// When it cannot be read, or is larger than `limit` bytes.
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
+
+    /// What librdkafka has against one of its properties; `None` when it takes it.
+    fn property_fault(&self, name: &str, value: &str) -> Option<String>;
 }
 
-/// The environment and the file system of this process.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Process;
+/// The environment and the file system of this process, and the librdkafka that is built in.
+#[derive(Clone, Copy, Debug)]
+pub struct Process {
+    /// Asks librdkafka about a property: this room does not know it.
+    pub property_fault: fn(&str, &str) -> Option<String>,
+}
 
 impl Surroundings for Process {
+    fn property_fault(&self, name: &str, value: &str) -> Option<String> {
+        (self.property_fault)(name, value)
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
     }

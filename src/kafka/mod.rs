@@ -23,4 +23,4 @@ pub use api::{GroupReply, KafkaApi};
 pub use client::KafkaClient;
 pub use error::{Cause, KafkaError, Operation, Target};
 pub use operations::{AclOperation, Authorized};
-pub use settings::{ClientSettings, PropertyError, check_properties};
+pub use settings::{ClientSettings, property_fault};

@@ -35,17 +35,15 @@ pub struct ClientSettings {
 /// A property that librdkafka does not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("librdkafka property {property:?}: {reason}")]
-pub struct PropertyError {
-    /// Its name.
-    pub property: String,
-    /// What is wrong with it.
-    pub reason: String,
+struct PropertyError {
+    property: String,
+    reason: String,
 }
 
-/// Checks each property by itself, without connecting to anything; all errors at once.
+/// What librdkafka, or this client, has against a property; `None` when it can be set. Connects to nothing.
 #[must_use]
-pub fn check_properties(properties: &[(String, String)]) -> Vec<PropertyError> {
-    properties.iter().filter_map(|(name, value)| check_property(name, value).err()).collect()
+pub fn property_fault(name: &str, value: &str) -> Option<String> {
+    check_property(name, value).err().map(|error| error.reason)
 }
 
 fn check_property(name: &str, value: &str) -> Result<(), PropertyError> {
@@ -81,10 +79,10 @@ impl ClientSettings {
     /// # Errors
     /// When one is refused by us or by librdkafka; the text names it.
     pub(super) fn client_config(&self) -> Result<ClientConfig, KafkaError> {
-        let wrong = check_properties(&self.properties);
+        let wrong = |(name, value): &(String, String)| Some(check_property(name, value).err()?.to_string());
+        let wrong: Vec<String> = self.properties.iter().filter_map(wrong).collect();
         if !wrong.is_empty() {
-            let texts: Vec<_> = wrong.iter().map(ToString::to_string).collect();
-            return Err(property_error(texts.join("; ")));
+            return Err(property_error(wrong.join("; ")));
         }
         if self.value("bootstrap.servers").is_none_or(|servers| servers.trim().is_empty())
             && self.value("test.mock.num.brokers").is_none()

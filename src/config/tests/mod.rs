@@ -31,6 +31,10 @@ impl Fake {
 }
 
 impl Surroundings for Fake {
+    fn property_fault(&self, name: &str, _: &str) -> Option<String> {
+        (name == "no.such.property").then(|| "No such configuration property".to_owned())
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.env.get(name).cloned()
     }
