@@ -86,7 +86,7 @@ impl Cluster {
         self.places.iter().map(|place| format!("{HOST}:{}", place.port)).collect()
     }
 
-    /// The facts, to read. Do not hold on to them: brokers wait for edits, and edits for readers.
+    /// The facts, to read. Do not hold on to them, nor ask twice at once: brokers wait for edits, and edits for readers.
     pub fn world(&self) -> RwLockReadGuard<'_, World> {
         self.world.read().unwrap_or_else(PoisonError::into_inner)
     }

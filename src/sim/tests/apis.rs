@@ -142,7 +142,8 @@ async fn each_broker_lists_the_groups_that_it_coordinates() {
     let cluster = cluster().await;
     for version in 0..=5 {
         let mut found = BTreeMap::new();
-        for broker in cluster.world().broker_ids() {
+        let brokers = cluster.world().broker_ids();
+        for broker in brokers {
             let mut client = Client::connect(&address(&cluster, broker)).await;
             let response = client.call(version, &ListGroupsRequest::default()).await.unwrap();
             assert_eq!(response.error_code, 0);

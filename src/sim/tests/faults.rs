@@ -38,7 +38,7 @@ async fn a_killed_broker_refuses_and_the_others_take_over() {
     let noticed = client.call(12, &all()).await.unwrap();
     assert!(noticed.brokers.len() == 2 && leaders(&noticed).iter().all(|leader| [1, 2].contains(leader)));
     assert_eq!(noticed.topics[0].partitions[0].offline_replicas[0].0, 3);
-    assert!(cluster.world().groups().all(|(name, _)| cluster.world().coordinator(name) != Some(3)));
+    cluster.edit(|world| assert!(world.groups().all(|(name, _)| world.coordinator(name) != Some(3))));
 
     cluster.restart(3).await.unwrap();
     let mut again = Client::connect(&address(&cluster, 3)).await;

@@ -21,11 +21,13 @@ fn consumer(cluster: &Cluster) -> BaseConsumer {
 async fn metadata_watermarks_commits_and_times() {
     let cluster = cluster().await;
     let consumer = consumer(&cluster);
-    let world = cluster.world();
-    let truth: Vec<_> = (0..6).map(|p| (world.log_start_offset("moving", p), world.end_offset("moving", p))).collect();
-    let committed = world.committed("stopped", "moving", 4).unwrap();
-    let at_ms = world.appended_at_ms("moving", 4, 9_000).unwrap();
-    drop(world);
+    let (truth, committed, at_ms) = {
+        let world = cluster.world();
+        let truth: Vec<_> =
+            (0..6).map(|p| (world.log_start_offset("moving", p), world.end_offset("moving", p))).collect();
+        let committed = world.committed("stopped", "moving", 4).unwrap();
+        (truth, committed, world.appended_at_ms("moving", 4, 9_000).unwrap())
+    };
     tokio::task::spawn_blocking(move || {
         let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
         assert_eq!((metadata.brokers().len(), metadata.topics().len()), (3, 2));
