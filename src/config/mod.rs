@@ -1,8 +1,8 @@
 //! Text to checked settings: every error with the file, line and field it stands in, all at once.
 //!
-//! The way of a setting: [`yaml`] makes a tree with positions, [`interpolate`] fills in variables,
-//! [`shape`] compares it with the [`schema`], [`overlay`] lays variables and flags over it, and
-//! [`check`] makes the values of [`Config`] from what is left. Nothing here touches the network.
+//! The way of a setting: `yaml` makes a tree with positions, `interpolate` fills in variables,
+//! `shape` compares it with the [`schema`], `overlay` lays variables and flags over it, and
+//! `check` makes the values of [`Config`] from what is left. Nothing here touches the network.
 
 mod check;
 mod cluster;

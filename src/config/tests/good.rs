@@ -216,3 +216,12 @@ fn the_reference_lists_every_key() {
     assert!(reference.contains("| `polling.interval` (duration) | `15s` | `--interval` `KAFKASCOPE_INTERVAL` |"));
     assert!(reference.contains("| `clusters[].sasl.password` (secret) |  | `KAFKASCOPE_SASL_PASSWORD` |"));
 }
+
+#[test]
+fn constant_labels_cannot_collide_with_those_of_the_catalogue() {
+    for family in crate::metrics::catalogue::ALL.iter().filter(|family| family.has_constant_labels()) {
+        for label in family.labels {
+            assert!(OWN_LABELS.contains(label), "{} has the label {label}", family.name);
+        }
+    }
+}
