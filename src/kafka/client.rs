@@ -1,18 +1,19 @@
 //! The client of one cluster: calls go to librdkafka without blocking, answers come back from its poll thread.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::error::Failure;
 use super::native::{Event, Handle, Manner};
 use super::observer::Observer;
 use super::settings::creation_error;
-use super::threads::Shared;
+use super::threads::{MetadataAnswer, Shared};
 use super::{Cause, ClientSettings, GroupReply, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{
     BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, ConnectionStats, GroupListing, KafkaCode,
@@ -22,7 +23,11 @@ use crate::model::{
 /// How long `close` waits for librdkafka's threads.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// What is added to twice the request time-out before a call is given up: a call can be two requests, one after another.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(3);
+/// How long a broker has to show that it is awake.
+const PING_LIMIT: Duration = Duration::from_secs(1);
+/// How many brokers are asked to show it.
+const MAX_PINGS: usize = 16;
 /// No broker has this id.
 const NO_BROKER: i32 = -1;
 
@@ -35,6 +40,8 @@ pub struct KafkaClient {
     request_timeout: Duration,
     /// The broker that answered Metadata last: cluster and topics are best described by one that is awake.
     awake: AtomicI32,
+    /// Some of the brokers that the last metadata named.
+    brokers: Mutex<Vec<BrokerId>>,
 }
 
 impl Drop for KafkaClient {
@@ -60,6 +67,7 @@ impl KafkaClient {
             observer,
             request_timeout: settings.timeout(),
             awake: AtomicI32::new(NO_BROKER),
+            brokers: Mutex::default(),
         })
     }
 
@@ -145,15 +153,19 @@ impl KafkaClient {
         failure.of(operation, target)
     }
 
-    /// One Metadata request, and a second one if no answer came in a third of the time: librdkafka may have chosen a
-    /// broker that is frozen.
-    async fn hedged_metadata(&self) -> Result<Result<(ClusterMetadata, BrokerId), Failure>, Cause> {
+    /// One Metadata request, and a second one if no answer came in a third of the time: librdkafka asks the broker that
+    /// it used last, and that one may have frozen.
+    async fn hedged_metadata(&self) -> Result<Result<MetadataAnswer, Failure>, Cause> {
         let limit = self.request_timeout;
         let mut first = self.shared.ask_metadata(limit)?;
         if let Ok(answer) = timeout(limit / 3, &mut first).await {
             return answer.map_err(|_| Cause::Closed);
         }
-        let mut second = self.shared.ask_metadata(limit - limit / 3)?;
+        tokio::select! {
+            answer = &mut first => return answer.map_err(|_| Cause::Closed),
+            () = self.use_awake_brokers() => {}
+        }
+        let mut second = self.shared.ask_metadata(limit / 2)?;
         let (early, late) = tokio::select! {
             answer = &mut first => (answer, second),
             answer = &mut second => (answer, first),
@@ -162,6 +174,23 @@ impl KafkaClient {
             Ok(answer) => Ok(Ok(answer)),
             Err(_) => late.await.map_err(|_| Cause::Closed),
         }
+    }
+
+    /// Makes brokers that answer the ones that were used last. librdkafka tells times of use apart by whole seconds.
+    async fn use_awake_brokers(&self) {
+        let known = self.brokers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let begun = Instant::now();
+        let pings = known.into_iter().map(|broker| async move { self.ping(broker).await.then_some(broker) });
+        let awake: Vec<_> = join_all(pings).await.into_iter().flatten().collect();
+        sleep_until(begun + PING_LIMIT + Duration::from_millis(100)).await;
+        join_all(awake.into_iter().map(|broker| self.ping(broker))).await;
+    }
+
+    /// Whether a broker answers the smallest question that there is.
+    async fn ping(&self, broker: BrokerId) -> bool {
+        let question = Question::to(broker, Operation::DescribeCluster);
+        let answer = self.ask(question, Handle::describe_cluster, Event::cluster);
+        timeout(PING_LIMIT, answer).await.is_ok_and(|answer| answer.is_ok())
     }
 }
 
@@ -194,6 +223,8 @@ impl KafkaApi for KafkaClient {
         match answer.map_err(|_| fail(Cause::NoAnswer))?.map_err(fail)? {
             Ok((metadata, answered)) => {
                 self.awake.store(answered.0, Ordering::Relaxed);
+                let brokers = metadata.brokers.iter().take(MAX_PINGS).map(|broker| broker.id).collect();
+                *self.brokers.lock().unwrap_or_else(PoisonError::into_inner) = brokers;
                 Ok(metadata)
             }
             Err(failure) => Err(self.explain(failure, Operation::Metadata, Target::Cluster)),

@@ -10,8 +10,8 @@ const FRESH: Duration = Duration::from_secs(90);
 /// How many connections' errors are kept.
 const MAX_CONNECTIONS: usize = 1024;
 
-/// What a person needs to know and librdkafka does not say.
-const HINTS: [(&str, &str); 1] = [("wrong version number", "what answers there speaks no TLS: a plaintext listener?")];
+/// A connection that is lost this soon after it was up was not wanted.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// The last error of each connection.
 #[derive(Debug, Default)]
@@ -34,9 +34,8 @@ impl ConnectionErrors {
             self.errors.retain(|_, (_, at)| now.saturating_duration_since(*at) < FRESH);
         }
         if self.errors.len() < MAX_CONNECTIONS {
-            let reason = reason.rsplit_once(" (after ").map_or(reason, |(reason, _)| reason);
-            let hint = HINTS.iter().find(|(part, _)| reason.contains(part));
-            let hint = hint.map(|(_, hint)| format!(" ({hint})")).unwrap_or_default();
+            let (reason, circumstance) = reason.rsplit_once(" (after ").unwrap_or((reason, ""));
+            let hint = hint(reason, circumstance).map(|hint| format!(" ({hint})")).unwrap_or_default();
             self.errors.insert((broker, address.to_owned()), (format!("{address}: {reason}{hint}"), now));
         }
         true
@@ -52,6 +51,21 @@ impl ConnectionErrors {
         let asked = self.errors.iter().filter(|((id, _), _)| broker.is_none() || *id == broker);
         let fresh = asked.filter(|(_, (_, at))| now.saturating_duration_since(*at) < FRESH);
         fresh.max_by_key(|(_, (_, at))| *at).map(|(_, (reason, _))| reason.as_str())
+    }
+}
+
+/// What a person needs to know and librdkafka does not say. The circumstance is like `3ms in state UP)`.
+fn hint(reason: &str, circumstance: &str) -> Option<&'static str> {
+    if reason.contains("wrong version number") {
+        return Some("what answers there speaks no TLS: a plaintext listener?");
+    }
+    let (time, state) = circumstance.split_once("ms in state ")?;
+    let hung_up = reason.starts_with("Disconnected");
+    let at_once = time.parse().is_ok_and(|time| Duration::from_millis(time) < AT_ONCE);
+    match state.split([')', ',']).next()? {
+        "APIVERSION_QUERY" if hung_up => Some("does this listener want TLS?"),
+        "UP" if hung_up && at_once => Some("does this listener want SASL?"),
+        _ => None,
     }
 }
 
@@ -77,5 +91,21 @@ mod tests {
         assert_eq!(errors.newest(None, start + second), Some(refused), "a bootstrap error is over with any connection");
         errors.forget(BrokerId(7));
         assert_eq!(errors.newest(None, start + second), None);
+    }
+
+    #[test]
+    fn a_listener_that_hangs_up_gets_a_question() {
+        let tells = |line: &str| {
+            let (mut errors, now) = (ConnectionErrors::default(), Instant::now());
+            errors.remember(line, now);
+            errors.newest(None, now).map(str::to_owned)
+        };
+        let hung_up = "b:1/bootstrap: Disconnected: receive 0 after POLLIN (after 1ms in state";
+        let told = tells(&format!("{hung_up} APIVERSION_QUERY, 4 identical error(s) suppressed)"));
+        assert_eq!(told.as_deref(), Some("b:1: Disconnected: receive 0 after POLLIN (does this listener want TLS?)"));
+        let told = tells(&format!("{hung_up} UP)"));
+        assert_eq!(told.as_deref(), Some("b:1: Disconnected: receive 0 after POLLIN (does this listener want SASL?)"));
+        let told = tells("b:1/1: Disconnected (after 86400000ms in state UP)");
+        assert_eq!(told.as_deref(), Some("b:1: Disconnected"));
     }
 }

@@ -100,6 +100,8 @@ impl ClientContext for Observer {
         };
         if facility == CONNECTION_FAILED {
             self.remember(message);
+            // The calls that fail for it say so, and a connection that nobody needs may close.
+            return self.say(RDKafkaLogLevel::Debug, facility, message);
         }
         self.say(level, facility, message);
     }

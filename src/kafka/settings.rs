@@ -110,8 +110,8 @@ impl ClientSettings {
             ("client.id", "kafkascope".to_owned()),
             // KIP-714 would have the client push metrics of its own to the brokers.
             ("enable.metrics.push", "false".to_owned()),
-            // Brokers close idle connections; that is no news.
-            ("log.connection.close", "false".to_owned()),
+            // Says why a listener hung up (it wants TLS, it wants SASL). Such lines go into the errors of calls.
+            ("log.connection.close", "true".to_owned()),
             ("reconnect.backoff.max.ms", "2000".to_owned()),
             ("socket.keepalive.enable", "true".to_owned()),
             ("statistics.interval.ms", "10000".to_owned()),

@@ -25,12 +25,12 @@ const METADATA_THREADS: usize = 2;
 const METADATA_QUEUE: usize = 4;
 
 /// The answer to a metadata call, with the broker that gave it.
-type MetadataAnswer = Result<(ClusterMetadata, BrokerId), Failure>;
+pub(super) type MetadataAnswer = (ClusterMetadata, BrokerId);
 
 /// A metadata call on its way to a thread.
 struct MetadataJob {
     limit: Duration,
-    answer: oneshot::Sender<MetadataAnswer>,
+    answer: oneshot::Sender<Result<MetadataAnswer, Failure>>,
 }
 
 /// What a client and its threads share.
@@ -102,7 +102,10 @@ impl Shared {
     }
 
     /// Asks for metadata on a thread.
-    pub(super) fn ask_metadata(&self, limit: Duration) -> Result<oneshot::Receiver<MetadataAnswer>, Cause> {
+    pub(super) fn ask_metadata(
+        &self,
+        limit: Duration,
+    ) -> Result<oneshot::Receiver<Result<MetadataAnswer, Failure>>, Cause> {
         let (answer, receiver) = oneshot::channel();
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(Cause::Closed)?;

@@ -10,6 +10,7 @@
 )]
 #![allow(dead_code, reason = "the harness is a library: not every call of it is in use at every time")]
 
+mod client;
 mod exporter;
 mod exposition;
 mod http;
