@@ -14,8 +14,7 @@ const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration:
 /// librdkafka multiplies `metadata.max.age.ms` by 1000 in 32 bits.
 const MAX_METADATA_AGE_MS: i64 = 2_147_483;
 /// Properties that cannot be set, with the reason.
-const REFUSED: [(&str, &str); 4] = [
-    ("group.id", "the exporter reads groups and never joins one"),
+const REFUSED: [(&str, &str); 3] = [
     ("group.instance.id", "the exporter reads groups and never joins one"),
     ("log.queue", "log lines are read from their queue by the exporter"),
     ("enabled_events", "the exporter chooses the events that it reads"),
@@ -108,6 +107,10 @@ impl ClientSettings {
         let timeout = self.timeout().as_millis().to_string();
         let mut properties = vec![
             ("client.id", "kafkascope".to_owned()),
+            // The group is never joined and need not exist. Without one, librdkafka follows a null pointer when an
+            // OffsetFetch is answered with NOT_COORDINATOR and the like (its issue 5040): a moving coordinator would
+            // end the process. The price is a FindCoordinator every ten minutes and a connection to that coordinator.
+            ("group.id", "kafkascope".to_owned()),
             // KIP-714 would have the client push metrics of its own to the brokers.
             ("enable.metrics.push", "false".to_owned()),
             // Says why a listener hung up (it wants TLS, it wants SASL). Such lines go into the errors of calls.
@@ -183,7 +186,7 @@ mod tests {
         let error = settings(&[
             ("bootstrap.servers", "b:9092"),
             ("no.such.thing", "1"),
-            ("group.id", "g"),
+            ("group.instance.id", "g"),
             ("socket.timeout.ms", "soon"),
             ("metadata.max.age.ms", "86400000"),
         ]);
@@ -192,7 +195,7 @@ mod tests {
             text,
             "Connect to cluster failed: \
              librdkafka property \"no.such.thing\": No such configuration property: \"no.such.thing\"; \
-             librdkafka property \"group.id\": cannot be set: the exporter reads groups and never joins one; \
+             librdkafka property \"group.instance.id\": cannot be set: the exporter reads groups and never joins one; \
              librdkafka property \"socket.timeout.ms\": Invalid value for configuration property \"socket.timeout.ms\"; \
              librdkafka property \"metadata.max.age.ms\": librdkafka overflows above 2147483"
         );

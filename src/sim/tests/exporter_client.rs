@@ -145,6 +145,8 @@ async fn errors_arrive_as_what_they_are_and_a_broker_comes_back() {
     let away = BrokerId(other(&cluster, home));
     let moved = client.describe_groups(away, &[name("stopped")]).await.unwrap().remove(0).description.unwrap_err();
     assert_eq!(moved.code(), Some(KafkaCode::NOT_COORDINATOR), "{moved}");
+    let moved = client.committed_offsets(away, &name("stopped"), None).await.unwrap_err();
+    assert_eq!(moved.code(), Some(KafkaCode::NOT_COORDINATOR), "{moved}");
     cluster.inject(home, Api::ListGroups, Fault::Error(15), 1).unwrap();
     assert!(client.list_groups(BrokerId(home)).await.is_err());
     client.list_groups(BrokerId(home)).await.unwrap();
