@@ -21,7 +21,8 @@ pub struct GroupReply {
     pub description: Result<GroupDescription, KafkaError>,
 }
 
-/// What the exporter asks of one cluster. Every call ends within the client's request time-out, with an answer or an error.
+/// What the exporter asks of one cluster. Every call ends with an answer or an error: within the client's request
+/// time-out, or twice that for a call that takes two requests.
 pub trait KafkaApi: Send + Sync + 'static {
     /// Brokers, topics and partitions, by one all-topics Metadata request.
     ///

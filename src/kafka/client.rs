@@ -144,12 +144,10 @@ impl KafkaClient {
 
     /// Adds to a silence why the connection failed, when that is known.
     pub(super) fn explain(&self, failure: Failure, operation: Operation, target: Target) -> KafkaError {
-        let mut failure = failure;
-        if failure.code.is_silence()
-            && let Some(reason) = self.observer.connection_error(target.broker())
-        {
-            failure.text = format!("{}; last connection error: {reason}", failure.text);
-        }
+        let reason = failure.code.is_silence().then(|| self.observer.connection_error(target.broker())).flatten();
+        let reason = reason.map(|reason| format!("; last connection error: {reason}")).unwrap_or_default();
+        // librdkafka marks errors of its own as local, which means nothing to who reads this.
+        let failure = Failure { code: failure.code, text: failure.text.replace("Local: ", "") + &reason };
         failure.of(operation, target)
     }
 

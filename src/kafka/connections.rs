@@ -46,11 +46,18 @@ impl ConnectionErrors {
         self.errors.retain(|(id, _), _| id.is_some_and(|id| id != broker));
     }
 
-    /// The newest error of one broker, or of any connection.
+    /// The newest error of one broker, else of a bootstrap address: while none of those is connected, no broker is
+    /// known. Without a broker the newest error of any connection.
     pub(super) fn newest(&self, broker: Option<BrokerId>, now: Instant) -> Option<&str> {
-        let asked = self.errors.iter().filter(|((id, _), _)| broker.is_none() || *id == broker);
-        let fresh = asked.filter(|(_, (_, at))| now.saturating_duration_since(*at) < FRESH);
-        fresh.max_by_key(|(_, (_, at))| *at).map(|(_, (reason, _))| reason.as_str())
+        let newest = |asked: &dyn Fn(Option<BrokerId>) -> bool| {
+            let fresh = |at: &Instant| now.saturating_duration_since(*at) < FRESH;
+            let matching = self.errors.iter().filter(|((id, _), (_, at))| asked(*id) && fresh(at));
+            matching.max_by_key(|(_, (_, at))| *at).map(|(_, (reason, _))| reason.as_str())
+        };
+        match broker {
+            Some(_) => newest(&|id| id == broker).or_else(|| newest(&|id| id.is_none())),
+            None => newest(&|_| true),
+        }
     }
 }
 
@@ -82,13 +89,15 @@ mod tests {
         );
         assert!(errors.remember("b7:9092/7: Connect to ipv4#10.0.0.7:9092 failed: Connection refused", start + second));
         assert!(!errors.remember("3/3 brokers are down", start + second));
-        assert_eq!(errors.newest(Some(BrokerId(8)), start), None);
+        let bootstrap = "ssl://[::1]:9092: SSL handshake failed";
+        assert_eq!(errors.newest(Some(BrokerId(8)), start), Some(bootstrap));
         let refused = "b7:9092: Connect to ipv4#10.0.0.7:9092 failed: Connection refused";
         assert_eq!(errors.newest(Some(BrokerId(7)), start + second), Some(refused));
         assert_eq!(errors.newest(None, start + second), Some(refused));
         assert_eq!(errors.newest(None, start + FRESH + second), None);
         errors.forget(BrokerId(8));
-        assert_eq!(errors.newest(None, start + second), Some(refused), "a bootstrap error is over with any connection");
+        assert_eq!(errors.newest(Some(BrokerId(8)), start), None, "a bootstrap error is over with any connection");
+        assert_eq!(errors.newest(None, start + second), Some(refused));
         errors.forget(BrokerId(7));
         assert_eq!(errors.newest(None, start + second), None);
     }

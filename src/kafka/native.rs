@@ -540,17 +540,15 @@ fn cluster_metadata(metadata: &Owned<rd::rd_kafka_metadata>) -> (ClusterMetadata
     // read field by field, for a reference to one would assert that its code is in the enum.
     unsafe {
         let m = metadata.ptr();
-        let brokers = each((*m).brokers, length((*m).broker_cnt)).map(|broker| Broker {
+        let brokers = each((*m).brokers, (*m).broker_cnt).map(|broker| Broker {
             id: BrokerId((*broker).id),
             host: Arc::from(text((*broker).host)),
             port: u16::try_from((*broker).port).unwrap_or_default(),
         });
-        let topics = each((*m).topics, length((*m).topic_cnt)).map(|topic| TopicMetadata {
+        let topics = each((*m).topics, (*m).topic_cnt).map(|topic| TopicMetadata {
             name: Arc::from(text((*topic).topic)),
             error: code_at(&raw const (*topic).err),
-            partitions: each((*topic).partitions, length((*topic).partition_cnt))
-                .map(|p| partition_metadata(p))
-                .collect(),
+            partitions: each((*topic).partitions, (*topic).partition_cnt).map(|p| partition_metadata(p)).collect(),
         });
         let metadata = ClusterMetadata { brokers: brokers.collect(), topics: topics.collect() };
         (metadata, BrokerId((*m).orig_broker_id))
@@ -563,7 +561,7 @@ unsafe fn partition_metadata(partition: *const rd::rd_kafka_metadata_partition) 
     // SAFETY: the caller's promise, and promise 4.
     unsafe {
         let leader = (*partition).leader;
-        let replicas = each((*partition).replicas, length((*partition).replica_cnt));
+        let replicas = each((*partition).replicas, (*partition).replica_cnt);
         PartitionMetadata {
             id: PartitionId((*partition).id),
             leader: (leader >= 0).then_some(BrokerId(leader)),
@@ -581,7 +579,7 @@ unsafe fn partitions(
     list: *const rd::rd_kafka_topic_partition_list_t,
 ) -> impl Iterator<Item = *const rd::rd_kafka_topic_partition_t> {
     // SAFETY: the caller's promise; promise 4.
-    unsafe { if list.is_null() { each(ptr::null(), 0) } else { each((*list).elems, length((*list).cnt)) } }
+    unsafe { if list.is_null() { each(ptr::null(), 0) } else { each((*list).elems, (*list).cnt) } }
 }
 
 /// Topic, partition, offset and error code of a row.
@@ -597,9 +595,9 @@ unsafe fn partition_row<'a>(row: *const rd::rd_kafka_topic_partition_t) -> (Cow<
 ///
 /// # Safety
 /// `array` is null with a count of 0, or holds that many elements that outlive the iterator.
-unsafe fn each<T>(array: *const T, count: usize) -> impl Iterator<Item = *const T> {
+unsafe fn each<T>(array: *const T, count: impl TryInto<usize>) -> impl Iterator<Item = *const T> {
     // SAFETY: the index stays below the count.
-    (0..count).map(move |index| unsafe { array.add(index) })
+    (0..count.try_into().unwrap_or(0)).map(move |index| unsafe { array.add(index) })
 }
 
 /// # Safety
@@ -699,8 +697,4 @@ fn c_string(name: &str) -> Result<CString, Failure> {
         code: KafkaCode::LOCAL_INVALID_ARG,
         text: format!("the name {name:?} holds a NUL character, which librdkafka cannot send"),
     })
-}
-
-fn length(count: c_int) -> usize {
-    usize::try_from(count).unwrap_or_default()
 }

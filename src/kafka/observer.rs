@@ -127,7 +127,7 @@ impl ClientContext for Observer {
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
         self.count();
         if !self.remember(reason) {
-            tracing::debug!(target: "librdkafka", cluster = &*self.cluster, "{error}: {reason}");
+            self.say(RDKafkaLogLevel::Debug, "ERROR", &format!("{error}: {reason}"));
         }
     }
 }

@@ -81,6 +81,8 @@ impl Shared {
         queue: &Arc<Mutex<Receiver<MetadataJob>>>,
         name: &str,
     ) -> std::io::Result<()> {
+        // A thread's name cannot hold one.
+        let name = name.replace('\0', "");
         let mut workers = Vec::with_capacity(METADATA_THREADS);
         for _ in 0..METADATA_THREADS {
             let (handle, queue) = (handle.clone(), queue.clone());
