@@ -43,7 +43,7 @@ impl Cluster {
     pub(super) fn polled(name: Option<&str>, topics: usize, partitions: i32) -> ClusterSource {
         let cluster = Self::pending(name);
         let mut world = World::new(Collectors::new(|_| true));
-        let at = Instants { moment: Moment(1000), wall: WallTime(POLLED_AT_SECONDS as i64 * 1000) };
+        let at = Instants { moment: Moment(1000), wall: WallTime(i64::try_from(POLLED_AT_SECONDS).unwrap() * 1000) };
         world.apply_metadata(&metadata(topics, partitions), |_| true, at.moment);
         let snapshot = Snapshot::derive(&world, None, Duration::from_secs(120), at);
         cluster.snapshot.store(Some(Arc::new(snapshot)));

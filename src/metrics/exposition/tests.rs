@@ -22,13 +22,19 @@ use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, Round, World};
 
 const MAX_AGE: Duration = Duration::from_secs(120);
 
+/// A partition: leader (or none), replicas, in sync, log start, log end.
+type ToldPartition = (Option<i32>, u16, u16, i64, i64);
+
+/// A commit: topic, partition, offset.
+type ToldCommit = (usize, i32, i64);
+
 /// What one pass is told: some of it missing, some of it wrong.
 #[derive(Debug, Clone)]
 struct Pass {
-    /// For each topic its partitions: leader (or none), replicas, in sync, log start, log end.
-    topics: Vec<Vec<(Option<i32>, u16, u16, i64, i64)>>,
-    /// For each group: listed, described, rows of topic, partition, committed offset.
-    groups: Vec<(bool, bool, Vec<(usize, i32, i64)>)>,
+    /// For each topic its partitions.
+    topics: Vec<Vec<ToldPartition>>,
+    /// For each group whether it is listed, whether it is described, and what it has committed.
+    groups: Vec<(bool, bool, Vec<ToldCommit>)>,
     /// Seconds since the last pass.
     after: u64,
 }
@@ -51,7 +57,7 @@ fn offset(raw: i64) -> Result<Option<Offset>, KafkaCode> {
 }
 
 fn metadata(pass: &Pass) -> ClusterMetadata {
-    let partition = |(id, told): (usize, &(Option<i32>, u16, u16, i64, i64))| PartitionMetadata {
+    let partition = |(id, told): (usize, &ToldPartition)| PartitionMetadata {
         id: PartitionId::from_index(id).unwrap(),
         leader: told.0.map(BrokerId),
         replicas: (0..told.1).map(|id| BrokerId(id.into())).collect(),
@@ -91,7 +97,7 @@ fn apply_groups(world: &mut World, pass: &Pass, read: ReadAt) {
             };
             world.apply_group_description(&description, read.instants.moment);
         }
-        let row = |row: &(usize, i32, i64)| TopicRows {
+        let row = |row: &ToldCommit| TopicRows {
             topic: topic_name(row.0),
             rows: vec![CommittedPartition { partition: PartitionId(row.1.max(0)), offset: offset(row.2) }],
         };
@@ -113,7 +119,12 @@ fn apply(world: &mut World, pass: &Pass, read: ReadAt) {
         }
     }
     for collector in CollectorName::ALL {
-        world.collectors.record(collector, pass.after % 2 == 0, Duration::from_millis(pass.after), read.instants.wall);
+        world.collectors.record(
+            collector,
+            pass.after.is_multiple_of(2),
+            Duration::from_millis(pass.after),
+            read.instants.wall,
+        );
     }
 }
 
@@ -162,9 +173,9 @@ proptest! {
     fn any_label_value_comes_back(topic in "\\PC+|.+|[\"\\\\\n]+", group in any::<String>(), label in "(?s).*") {
         let cluster = cluster_named(&topic, &group, &label);
         for format in Format::ALL {
-            let samples = parse(&render(&[cluster.clone()], format), format);
+            let samples = parse(&render(std::slice::from_ref(&cluster), format), format);
             let commit = samples.iter().find(|sample| sample.name == "kafka_consumergroup_current_offset");
-            let commit = commit.expect("a commit has a sample");
+            let commit = commit.unwrap();
             // An empty value and no label are the same to Prometheus.
             prop_assert_eq!(commit.label("topic").unwrap_or(""), topic.as_str());
             prop_assert_eq!(commit.label("consumergroup").unwrap_or(""), group.as_str());
@@ -178,7 +189,7 @@ proptest! {
     #[test]
     fn no_sample_is_negative_or_no_number(passes in vec(pass(), 1..5)) {
         let cluster = cluster_after(&passes);
-        let text = parse(&render(&[cluster.clone()], Format::Text), Format::Text);
+        let text = parse(&render(std::slice::from_ref(&cluster), Format::Text), Format::Text);
         for sample in &text {
             prop_assert!(sample.value >= 0.0 && sample.value.is_finite(), "{sample:?}");
         }
