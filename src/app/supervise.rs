@@ -86,7 +86,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stop_ends_a_task_that_hangs() {
         let (stopper, stop) = stop_pair();
-        let supervised = supervise("test", stop, || (), || std::future::pending::<()>());
+        let supervised = supervise("test", stop, || (), std::future::pending::<()>);
         stopper.stop();
         supervised.await;
     }

@@ -18,8 +18,11 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// Nothing is loaded from anywhere, and no script runs.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
+
+/// How many silent brokers are named for a cluster.
+const MAX_SILENT_BROKERS: usize = 10;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -47,7 +50,7 @@ fn write_page(out: &mut String, state: &HttpState, now: Duration) -> fmt::Result
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<meta http-equiv=\"refresh\" content=\"15\">\n\
-         <title>kafkascope</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>kafkascope</h1>\n\
+         <title>kafkascope</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>kafkascope</h1>\n\
          <p>Prometheus exporter for Apache Kafka · version {version} · up for {uptime}</p>\n</header>\n<main>\n",
     )?;
     for cluster in &state.clusters {
@@ -112,6 +115,7 @@ fn write_cluster(out: &mut String, cluster: &ClusterSource, now: Duration) -> fm
     }
     if let Some(snapshot) = &snapshot {
         write_numbers(out, snapshot, now)?;
+        write_silent_brokers(out, snapshot)?;
         write_collectors(out, cluster, snapshot, now)?;
     }
     out.push_str("</section>\n");
@@ -134,6 +138,28 @@ fn write_numbers(out: &mut String, snapshot: &Snapshot, now: Duration) -> fmt::R
     if let Some(id) = &world.cluster_id {
         writeln!(out, "<p class=\"servers\">cluster id {}</p>", Escaped(id))?;
     }
+    Ok(())
+}
+
+/// Names the brokers that did not answer, a few of them: who looks at the page wants to know where to go next.
+fn write_silent_brokers(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    let silent = || snapshot.world.brokers.iter().filter(|broker| !broker.answers);
+    let count = silent().count();
+    if count == 0 {
+        return Ok(());
+    }
+    out.push_str("<p class=\"error\"><strong>Not answering</strong>");
+    for broker in silent().take(MAX_SILENT_BROKERS) {
+        match &broker.endpoint {
+            Some(endpoint) => write!(out, " broker {} at {}:{};", broker.id, Escaped(&endpoint.host), endpoint.port)?,
+            None => write!(out, " broker {}, missing from the metadata;", broker.id)?,
+        }
+    }
+    out.pop();
+    if count > MAX_SILENT_BROKERS {
+        write!(out, " and {} more", count - MAX_SILENT_BROKERS)?;
+    }
+    out.push_str("</p>\n");
     Ok(())
 }
 
@@ -235,6 +261,7 @@ mod tests {
         assert!(after("<h2>well").starts_with(" <span class=\"badge\">up</span>"));
         assert!(after("<dt>topics</dt>").starts_with("<dd>3 <small>6 partitions</small>"));
         assert!(after("<dt>snapshot age</dt>").starts_with("<dd>1 min 15 s</dd>"));
+        assert!(after("<h2>well").contains("<strong>Not answering</strong> broker 1 at broker-1:9092</p>"));
         assert!(page.contains("href=\"/metrics\"") && page.contains("href=\"/-/ready\""));
     }
 

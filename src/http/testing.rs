@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -41,7 +43,7 @@ impl Cluster {
     pub(super) fn polled(name: Option<&str>, topics: usize, partitions: i32) -> ClusterSource {
         let cluster = Self::pending(name);
         let mut world = World::new(Collectors::new(|_| true));
-        let at = Instants { moment: Moment(1000), wall: WallTime(POLLED_AT_SECONDS as i64 * 1000) };
+        let at = Instants { moment: Moment(1000), wall: WallTime(i64::try_from(POLLED_AT_SECONDS).unwrap() * 1000) };
         world.apply_metadata(&metadata(topics, partitions), |_| true, at.moment);
         let snapshot = Snapshot::derive(&world, None, Duration::from_secs(120), at);
         cluster.snapshot.store(Some(Arc::new(snapshot)));
@@ -114,4 +116,88 @@ impl Server {
         self.stop.send(()).unwrap();
         self.task.await.unwrap().unwrap();
     }
+}
+
+/// A response as the client got it.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// The status code.
+    pub(super) status: u16,
+    /// Names in lower case, and values, in the order of arrival.
+    pub(super) headers: Vec<(String, String)>,
+    /// The body, its chunks put together.
+    pub(super) body: Vec<u8>,
+    /// Whether the body came to its end.
+    pub(super) is_complete: bool,
+}
+
+impl Received {
+    /// A header's value.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as text.
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// Reads one response without relying on the connection's end.
+    pub(super) async fn read(stream: &mut TcpStream, has_body: bool) -> Self {
+        let mut bytes = Vec::new();
+        let head_end = loop {
+            if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at;
+            }
+            assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "closed within the head: {bytes:?}");
+        };
+        let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        let mut received = Self { status, headers, body: Vec::new(), is_complete: !has_body };
+        let mut rest = bytes.split_off(head_end + 4);
+        while !received.is_complete {
+            received.is_complete = received.take_body(&mut rest);
+            if !received.is_complete && !matches!(stream.read_buf(&mut rest).await, Ok(1..)) {
+                break;
+            }
+        }
+        received
+    }
+
+    /// Moves what has come of the body; returns whether that was all.
+    fn take_body(&mut self, rest: &mut Vec<u8>) -> bool {
+        if let Some(length) = self.header("content-length") {
+            let length: usize = length.parse().unwrap();
+            self.body.append(rest);
+            return self.body.len() >= length;
+        }
+        loop {
+            let Some(line) = rest.windows(2).position(|two| two == b"\r\n") else { return false };
+            let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+            if rest.len() < line + 2 + size + 2 {
+                return false;
+            }
+            self.body.extend_from_slice(&rest[line + 2..line + 2 + size]);
+            rest.drain(..line + 2 + size + 2);
+            if size == 0 {
+                return true;
+            }
+        }
+    }
+}
+
+/// Sends one request on a connection of its own. `headers` are lines, each with its line end.
+pub(super) async fn request(address: SocketAddr, method: &str, target: &str, headers: &str) -> Received {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    send(&mut stream, method, target, &format!("Connection: close\r\n{headers}")).await;
+    Received::read(&mut stream, method != "HEAD").await
+}
+
+/// Sends a request and does not wait for the response.
+pub(super) async fn send(stream: &mut TcpStream, method: &str, target: &str, headers: &str) {
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
 }

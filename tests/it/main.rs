@@ -21,3 +21,6 @@ mod tools;
 mod wait;
 
 mod harness;
+
+mod docs;
+mod golden;

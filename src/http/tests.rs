@@ -1,0 +1,230 @@
+//! The server over real connections: what is promised to clients, and what is not let happen to the exporter.
+
+#![allow(clippy::unwrap_used, reason = "a connection that fails ends the test, as it should")]
+
+use std::io::Read;
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::HttpSettings;
+use super::testing::{Cluster, Received, Server, request, send, state, state_with};
+
+/// Nothing in these tests takes so long unless it hangs.
+const BOUND: Duration = Duration::from_secs(30);
+
+const OPENMETRICS: &str = "Accept: application/openmetrics-text;version=1.0.0\r\n";
+
+fn two_clusters() -> Server {
+    Server::start(state(vec![Cluster::polled(Some("a"), 2, 3), Cluster::failed(Some("b"), "away")]))
+}
+
+/// Lines of a body that are the same for every scrape.
+fn of_kafka(body: &str) -> Vec<&str> {
+    body.lines().filter(|line| line.starts_with("kafka_")).collect()
+}
+
+#[tokio::test]
+async fn both_formats_are_served_by_accept() {
+    let server = two_clusters();
+    let text = request(server.address, "GET", "/metrics", "").await;
+    assert_eq!((text.status, text.is_complete), (200, true));
+    assert_eq!(text.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(text.header("vary"), Some("Accept, Accept-Encoding"));
+    assert!(text.text().starts_with("# HELP kafka_up "));
+    assert!(text.text().contains("\nkafka_up{cluster_name=\"a\"} 1\nkafka_up{cluster_name=\"b\"} 0\n"));
+    assert!(!text.text().contains("# EOF"));
+    let open = request(server.address, "GET", "/metrics", OPENMETRICS).await;
+    assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert!(open.text().ends_with("\n# EOF\n"));
+    assert!(open.text().contains("# TYPE kafkascope_scrapes counter\n"));
+    assert!(open.text().contains("\nkafkascope_scrapes_total{format=\"text\"} 1\n"), "the first scrape is counted");
+    assert_eq!(of_kafka(text.text()), of_kafka(open.text()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn gzip_holds_the_same_body() {
+    let server = Server::start(state(vec![Cluster::polled(None, 300, 20)]));
+    let plain = request(server.address, "GET", "/metrics", "").await;
+    let packed = request(server.address, "GET", "/metrics", "Accept-Encoding: gzip\r\n").await;
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert_eq!(plain.header("content-encoding"), None);
+    let mut unpacked = String::new();
+    GzDecoder::new(packed.body.as_slice()).read_to_string(&mut unpacked).unwrap();
+    assert!(plain.body.len() > 1_000_000, "more than one chunk: {}", plain.body.len());
+    assert!(packed.body.len() < plain.body.len() / 5);
+    assert_eq!(of_kafka(&unpacked), of_kafka(plain.text()));
+    let refused = request(server.address, "GET", "/metrics", "Accept-Encoding: gzip;q=0\r\n").await;
+    assert_eq!(refused.header("content-encoding"), None);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get() {
+    let server = two_clusters();
+    for target in ["/metrics", "/", "/-/healthy", "/-/ready", "/healthz", "/nothing", "/metrics?cluster=x"] {
+        for headers in ["", OPENMETRICS, "Accept-Encoding: gzip\r\n"] {
+            // How a body is cut up, and how long the page is just now, is known with the body only.
+            let varies = |name: &str| name == "transfer-encoding" || (target == "/" && name == "content-length");
+            let comparable = |received: &Received| {
+                let headers = received.headers.iter().filter(|(name, _)| name != "date" && !varies(name)).cloned();
+                (received.status, headers.collect::<Vec<_>>())
+            };
+            let get = request(server.address, "GET", target, headers).await;
+            let head = request(server.address, "HEAD", target, headers).await;
+            assert_eq!(comparable(&head), comparable(&get), "{target}");
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn queries_narrow_and_unknown_ones_are_refused() {
+    let server = two_clusters();
+    let one = request(server.address, "GET", "/metrics?collect[]=topics&cluster=a", "").await;
+    let names: Vec<&str> = one.text().lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(names.iter().all(|line| line.starts_with("kafka_topic_") && line.contains("cluster_name=\"a\"")));
+    assert!(!names.is_empty());
+    let other = request(server.address, "GET", "/metrics?collect[]=exporter&cluster=b", "").await;
+    assert!(other.text().contains("kafkascope_build_info"));
+    assert!(!other.text().contains("cluster_name=\"a\""));
+    let wrong = request(server.address, "GET", "/metrics?cluster=c", "").await;
+    assert_eq!((wrong.status, wrong.text()), (400, "cluster=\"c\" is not configured; there are a, b\n"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn other_methods_and_paths_are_told_what_there_is() {
+    let settings = HttpSettings { telemetry_path: "/probe".to_owned(), ..HttpSettings::default() };
+    let server = Server::start(state_with(vec![Cluster::polled(None, 1, 1)], settings));
+    let post = request(server.address, "POST", "/probe", "Content-Length: 0\r\n").await;
+    assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
+    let lost = request(server.address, "GET", "/metrics", "").await;
+    assert_eq!(lost.status, 404);
+    assert!(lost.text().contains("\n/probe  Metrics\n"), "{}", lost.text());
+    assert_eq!(request(server.address, "GET", "/probe", "").await.status, 200);
+    let counted = request(server.address, "GET", "/probe", "").await;
+    assert!(counted.text().contains("kafkascope_http_requests_total{path=\"other\",code=\"404\"} 1\n"));
+    assert!(counted.text().contains("kafkascope_http_requests_total{path=\"/probe\",code=\"405\"} 1\n"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn ready_once_every_cluster_was_polled_and_healthy_at_once() {
+    let server = Server::start(state(vec![Cluster::pending(Some("slow")), Cluster::failed(Some("down"), "away")]));
+    let ready = request(server.address, "GET", "/-/ready", "").await;
+    assert_eq!((ready.status, ready.text()), (503, "cluster slow: first pass is not over\n"));
+    for path in ["/-/healthy", "/healthz"] {
+        let healthy = request(server.address, "GET", path, "").await;
+        assert_eq!((healthy.status, healthy.text()), (200, "ok\n"));
+    }
+    server.state.clusters[0].last_error.store(Some(std::sync::Arc::new("no broker answered".to_owned())));
+    assert_eq!(request(server.address, "GET", "/-/ready", "").await.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_dribbles_its_head_is_let_go() {
+    let settings = HttpSettings { header_timeout: Duration::from_millis(200), ..HttpSettings::default() };
+    let server = Server::start(state_with(vec![Cluster::polled(None, 1, 1)], settings));
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let mut dribbling = TcpStream::connect(server.address).await.unwrap();
+    dribbling.write_all(b"GET /metrics HTTP/1.1\r\n").await.unwrap();
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    send(&mut second, "GET", "/-/healthy", "").await;
+    assert_eq!(Received::read(&mut second, true).await.status, 200);
+    second.write_all(b"GET /met").await.unwrap();
+    for (name, stream) in [("silent", &mut silent), ("dribbling", &mut dribbling), ("second head", &mut second)] {
+        let mut rest = Vec::new();
+        let ended = timeout(BOUND, stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok() && !rest.starts_with(b"HTTP/1.1 200"), "{name} is still connected");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_quiet_scraper_keeps_its_connection() {
+    let settings = HttpSettings { header_timeout: Duration::from_millis(100), ..HttpSettings::default() };
+    let server = Server::start(state_with(vec![Cluster::polled(None, 1, 1)], settings));
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..3 {
+        send(&mut stream, "GET", "/metrics", "").await;
+        assert_eq!(Received::read(&mut stream, true).await.status, 200);
+        sleep(Duration::from_millis(300)).await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn beyond_the_bound_health_still_answers_and_the_rest_waits() {
+    let settings = HttpSettings { max_connections: 1, ..HttpSettings::default() };
+    let server = Server::start(state_with(vec![Cluster::polled(None, 1, 1)], settings));
+    let mut holder = TcpStream::connect(server.address).await.unwrap();
+    send(&mut holder, "GET", "/-/healthy", "").await;
+    assert_eq!(Received::read(&mut holder, true).await.status, 200);
+    assert_eq!(request(server.address, "GET", "/-/healthy", "").await.status, 200);
+    let refused = request(server.address, "GET", "/metrics", "").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    // A reserved connection is for one question only.
+    let mut reserved = TcpStream::connect(server.address).await.unwrap();
+    send(&mut reserved, "GET", "/-/healthy", "").await;
+    assert_eq!(Received::read(&mut reserved, true).await.header("connection"), Some("close"));
+    // Silent clients take every reserved place, and lose it again.
+    let silent: Vec<_> = futures_util::future::join_all((0..8).map(|_| TcpStream::connect(server.address))).await;
+    let waiting = timeout(BOUND, request(server.address, "GET", "/-/healthy", "")).await;
+    assert_eq!(waiting.unwrap().status, 200);
+    drop((silent, holder));
+    let served = async {
+        while request(server.address, "GET", "/metrics", "").await.status != 200 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(BOUND, served).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_are_let_go_and_hinder_nobody() {
+    let settings = HttpSettings { request_timeout: Duration::from_millis(500), ..HttpSettings::default() };
+    let server = Server::start(state_with(vec![Cluster::polled(None, 2000, 50)], settings));
+    let mut stuck = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        send(&mut stream, "GET", "/metrics", "").await;
+        stuck.push(stream);
+    }
+    assert_eq!(timeout(BOUND, request(server.address, "GET", "/-/healthy", "")).await.unwrap().status, 200);
+    let gone = async {
+        loop {
+            let own = request(server.address, "GET", "/metrics?collect[]=exporter", "").await;
+            if own.text().contains("\nkafkascope_http_connections 1\n") {
+                break;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(BOUND, gone).await.unwrap();
+    for mut stream in stuck {
+        assert!(!Received::read(&mut stream, true).await.is_complete, "the body must not look whole");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_waits_for_nobody_for_long() {
+    let server = Server::start(state(vec![Cluster::polled(None, 2000, 50)]));
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    send(&mut idle, "GET", "/-/healthy", "").await;
+    assert_eq!(Received::read(&mut idle, true).await.status, 200);
+    let mut stuck = TcpStream::connect(server.address).await.unwrap();
+    send(&mut stuck, "GET", "/metrics", "").await;
+    stuck.readable().await.unwrap();
+    let address = server.address;
+    timeout(BOUND, server.stop()).await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert_eq!(idle.read(&mut [0; 16]).await.unwrap(), 0, "idle connections are closed");
+}
