@@ -198,7 +198,16 @@ async fn clients_that_do_not_read_are_let_go_and_hinder_nobody() {
         stuck.push(stream);
     }
     assert_eq!(timeout(BOUND, request(server.address, "GET", "/-/healthy", "")).await.unwrap().status, 200);
-    let gone = async {
+    wait_until_alone(&server).await;
+    for mut stream in stuck {
+        assert!(!Received::read(&mut stream, true).await.is_complete, "the body must not look whole");
+    }
+    server.stop().await;
+}
+
+/// Waits until the one connection that asks is the only one.
+async fn wait_until_alone(server: &Server) {
+    let alone = async {
         loop {
             let own = request(server.address, "GET", "/metrics?collect[]=exporter", "").await;
             if own.text().contains("\nkafkascope_http_connections 1\n") {
@@ -207,10 +216,20 @@ async fn clients_that_do_not_read_are_let_go_and_hinder_nobody() {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(BOUND, gone).await.unwrap();
-    for mut stream in stuck {
-        assert!(!Received::read(&mut stream, true).await.is_complete, "the body must not look whole");
-    }
+    timeout(BOUND, alone).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_for_which_all_is_buffered_and_who_takes_none_of_it_is_let_go() {
+    // Long enough for the buffers to fill first: from then on nothing is rendered that could notice the time.
+    let settings = HttpSettings { request_timeout: Duration::from_secs(3), ..HttpSettings::default() };
+    let server = Server::start(state_with(vec![Cluster::polled(None, 2000, 50)], settings));
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    send(&mut stream, "GET", "/metrics", "").await;
+    wait_until_alone(&server).await;
+    assert!(!Received::read(&mut stream, true).await.is_complete, "the body must not look whole");
     server.stop().await;
 }
 
