@@ -20,7 +20,7 @@ use crate::collect::SystemClock;
 use crate::config::{Config, Listen, Web};
 use crate::http::{self, BindError, Heartbeats, HttpSettings, HttpState};
 use crate::kafka::{Cause, KafkaClient, KafkaError};
-use crate::metrics::{ClusterSource, OwnMetrics, TaskState};
+use crate::metrics::{ClusterSource, OwnMetrics};
 
 /// Threads that poll. The work there is waiting; librdkafka has threads of its own.
 const POLLING_THREADS: usize = 2;
@@ -179,11 +179,7 @@ fn start_web(
 
 fn start_poller(task: ClusterTask, own: &Arc<OwnMetrics>, stop: &Stop) -> JoinHandle<()> {
     let (own, stop) = (own.clone(), stop.clone());
-    tokio::spawn(async move {
-        let _counted = own.task(TaskState::Running);
-        let panicked = || own.task_panicked("poller");
-        supervise("poller", stop, panicked, || task.clone().run()).await;
-    })
+    tokio::spawn(async move { supervise("poller", &own, stop, || task.clone().run()).await })
 }
 
 /// Waits for a signal, then ends everything within seconds, whatever the brokers do.

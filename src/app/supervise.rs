@@ -3,7 +3,10 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::stop::Stop;
+use crate::metrics::{OwnMetrics, TaskState};
 
 /// The wait before a first restart; it doubles with each one in a row.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -13,42 +16,44 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 const STEADY_AFTER: Duration = Duration::from_secs(300);
 
 /// Runs a task until it ends by itself or the process is to stop; starts it anew when it panics.
-pub(super) async fn supervise<F>(name: &str, mut stop: Stop, mut panicked: impl FnMut(), mut start: impl FnMut() -> F)
+pub(super) async fn supervise<F>(name: &'static str, own: &OwnMetrics, mut stop: Stop, mut start: impl FnMut() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let mut backoff = FIRST_BACKOFF;
     loop {
-        let started = tokio::time::Instant::now();
-        let mut task = tokio::spawn(start());
-        let ended = tokio::select! {
-            ended = &mut task => ended,
-            () = stop.stopped() => {
-                task.abort();
-                return;
-            }
-        };
-        match ended {
-            Err(error) if error.is_panic() => {
-                panicked();
-                if started.elapsed() >= STEADY_AFTER {
-                    backoff = FIRST_BACKOFF;
-                }
-                let payload = error.into_panic();
-                let reason = reason(payload.as_ref());
-                tracing::error!(
-                    task = name,
-                    "task panicked ({reason}); starting it again in {} s: please report this",
-                    backoff.as_secs()
-                );
-            }
-            _ => return,
+        let started = Instant::now();
+        let Some(reason) = run_once(own, &mut stop, start()).await else { return };
+        own.task_panicked(name);
+        if started.elapsed() >= STEADY_AFTER {
+            backoff = FIRST_BACKOFF;
         }
+        let seconds = backoff.as_secs();
+        tracing::error!(task = name, "task panicked ({reason}); starting it again in {seconds} s: please report this");
+        let _counted = own.task(TaskState::Restarting);
         tokio::select! {
-            () = tokio::time::sleep(backoff) => backoff = (backoff * 2).min(MAX_BACKOFF),
+            () = sleep(backoff) => backoff = (backoff * 2).min(MAX_BACKOFF),
             () = stop.stopped() => return,
         }
     }
+}
+
+/// Runs a task once. Returns the text of its panic; `None` when it ended by itself or was stopped.
+async fn run_once<F>(own: &OwnMetrics, stop: &mut Stop, task: F) -> Option<String>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let _counted = own.task(TaskState::Running);
+    let mut task = tokio::spawn(task);
+    let ended = tokio::select! {
+        ended = &mut task => ended,
+        () = stop.stopped() => {
+            task.abort();
+            return None;
+        }
+    };
+    let panic = ended.err()?.try_into_panic().ok()?;
+    Some(reason(panic.as_ref()).to_owned())
 }
 
 /// The text of a panic.
@@ -61,32 +66,40 @@ fn reason(payload: &(dyn std::any::Any + Send)) -> &str {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::super::stop::stop_pair;
     use super::*;
+    use crate::metrics::catalogue;
+    use crate::metrics::exposition::{Exposition, Format, View};
+
+    fn own() -> OwnMetrics {
+        OwnMetrics::new("0", None).unwrap()
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_counted_and_the_task_started_again() {
         let (_stopper, stop) = stop_pair();
-        let (runs, panics) = (Arc::new(AtomicU32::new(0)), AtomicU32::new(0));
+        let (runs, own) = (Arc::new(AtomicU32::new(0)), own());
         let start = || {
             let run = runs.fetch_add(1, Ordering::Relaxed);
             async move { assert!(run >= 2, "the first two runs panic") }
         };
-        let counted = || {
-            panics.fetch_add(1, Ordering::Relaxed);
-        };
-        supervise("test", stop, counted, start).await;
-        assert_eq!((runs.load(Ordering::Relaxed), panics.load(Ordering::Relaxed)), (3, 2));
+        supervise("test", &own, stop, start).await;
+        assert_eq!(runs.load(Ordering::Relaxed), 3);
+        let text = Exposition::new(View { own: own.gather(), ..View::default() }, Format::Text).into_bytes();
+        let counted = format!("{}{{task=\"test\"}} 2\n", catalogue::KAFKASCOPE_TASK_PANICS_TOTAL.name);
+        assert!(String::from_utf8(text).unwrap().contains(&counted));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_ends_a_task_that_hangs() {
         let (stopper, stop) = stop_pair();
-        let supervised = supervise("test", stop, || (), std::future::pending::<()>);
+        let own = own();
+        let supervised = supervise("test", &own, stop, std::future::pending::<()>);
         stopper.stop();
         supervised.await;
     }
