@@ -112,7 +112,7 @@ struct PassLog {
 
 impl PassLog {
     fn write(&mut self, source: &ClusterSource, world: &World, report: &PassReport, now: Moment) {
-        let cluster = source.name.as_deref().unwrap_or_default();
+        let cluster = source.display_name();
         for line in self.failures.lines(&report.errors, now) {
             tracing::warn!(cluster, "{line}");
         }
@@ -124,7 +124,7 @@ impl PassLog {
     }
 
     fn say_reached(&mut self, source: &ClusterSource, world: &World) {
-        let cluster = source.name.as_deref().unwrap_or_default();
+        let cluster = source.display_name();
         if !world.up {
             let servers = source.bootstrap_servers.join(", ");
             tracing::warn!(

@@ -58,6 +58,12 @@ impl ClusterSource {
         }
     }
 
+    /// What to call it in logs: its name, or the first address that was configured.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        self.name.as_deref().or(self.bootstrap_servers.first().map(String::as_str)).unwrap_or_default()
+    }
+
     /// Whether the first pass has ended, well or not.
     #[must_use]
     pub fn was_polled(&self) -> bool {
