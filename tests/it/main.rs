@@ -20,7 +20,10 @@ mod prometheus;
 mod tools;
 mod wait;
 
+mod compare;
 mod harness;
 
 mod docs;
 mod golden;
+mod matrix_groups;
+mod truth;
