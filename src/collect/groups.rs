@@ -90,6 +90,9 @@ async fn describe_at<K: KafkaApi>(
                     if error.is_silence() {
                         asker.breakers().silent(broker);
                     }
+                    if error.code() == Some(KafkaCode::COORDINATOR_LOAD_IN_PROGRESS) {
+                        world.groups.mark_loading(&group);
+                    }
                     report.fail(CollectorName::Groups, error);
                 }
             }

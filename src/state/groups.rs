@@ -116,6 +116,13 @@ impl Groups {
         }
     }
 
+    /// Takes note that a group's coordinator still loads it: that lists come without it says nothing.
+    pub fn mark_loading(&mut self, name: &str) {
+        if let Some(place) = self.place(name) {
+            self.entries[place].missed_lists = 0;
+        }
+    }
+
     /// Forgets a group: its coordinator says that it is dead or not there.
     pub fn remove(&mut self, name: &str) {
         if let Some(place) = self.place(name) {
@@ -174,6 +181,20 @@ mod tests {
             groups.apply_lists(&lists(true, &[(1, present)]), |_| true);
             assert_eq!(names(&groups), ["a"]);
         }
+    }
+
+    #[test]
+    fn a_group_that_its_coordinator_still_loads_stays() {
+        let mut groups = Groups::default();
+        groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| true);
+        for _ in 0..5 {
+            groups.apply_lists(&lists(true, &[(1, &[])]), |_| true);
+            groups.mark_loading("a");
+        }
+        assert_eq!(names(&groups), ["a"]);
+        groups.apply_lists(&lists(true, &[(1, &[])]), |_| true);
+        groups.apply_lists(&lists(true, &[(1, &[])]), |_| true);
+        assert!(groups.is_empty());
     }
 
     #[test]
