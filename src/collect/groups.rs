@@ -38,10 +38,14 @@ pub(super) async fn describe<K: KafkaApi>(
         };
         match lists.lists.iter().find(lists_it) {
             Some((broker, _)) => elsewhere.entry(*broker).or_default().push(group),
-            None => report.fail(CollectorName::Groups, error),
+            None => {
+                world.groups.excuse(&group);
+                report.fail(CollectorName::Groups, error);
+            }
         }
     }
-    for (_, _, error) in describe_at(asker, world, elsewhere, now, report).await {
+    for (group, _, error) in describe_at(asker, world, elsewhere, now, report).await {
+        world.groups.excuse(&group);
         report.fail(CollectorName::Groups, error);
     }
 }
@@ -90,8 +94,8 @@ async fn describe_at<K: KafkaApi>(
                     if error.is_silence() {
                         asker.breakers().silent(broker);
                     }
-                    if error.code() == Some(KafkaCode::COORDINATOR_LOAD_IN_PROGRESS) {
-                        world.groups.mark_loading(&group);
+                    if error.code().is_some_and(KafkaCode::is_coordinator_moving) {
+                        world.groups.excuse(&group);
                     }
                     report.fail(CollectorName::Groups, error);
                 }
