@@ -1,6 +1,6 @@
 //! Identifiers and offsets as types of their own, so that mixing them does not compile.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// A broker's node id, as in the cluster's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,10 +41,14 @@ impl fmt::Display for PartitionId {
 pub struct TopicId(pub u128);
 
 impl fmt::Display for TopicId {
-    /// The eight-four-four-four-twelve form of RFC 9562.
+    /// As Kafka's own tools write it (`org.apache.kafka.common.Uuid`): base64 with the URL alphabet, without padding.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = format!("{:032x}", self.0);
-        write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        // Six bits a letter from the top; the last letter holds the two that are left, and zeros.
+        let sextets = (0..21).map(|letter| self.0 >> (122 - 6 * letter)).chain([self.0 << 4]);
+        sextets
+            .map(|bits| char::from(ALPHABET[usize::from(bits as u8 & 0x3f)]))
+            .try_for_each(|letter| f.write_char(letter))
     }
 }
 
@@ -137,10 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn topic_ids_print_as_uuids() {
-        assert_eq!(
-            TopicId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef).to_string(),
-            "01234567-89ab-cdef-0123-456789abcdef"
-        );
+    fn topic_ids_print_as_in_kafkas_tools() {
+        assert_eq!(TopicId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef).to_string(), "ASNFZ4mrze8BI0VniavN7w");
     }
 }
