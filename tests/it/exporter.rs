@@ -180,6 +180,16 @@ impl Exporter {
         self.process.wait(ENDS).unwrap_or_else(|fault| panic!("{fault}\n{}", self.process.tail()))
     }
 
+    /// Freezes it until [`Exporter::thaw`].
+    pub(crate) fn freeze(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
     /// Everything it has logged, as text.
     pub(crate) fn output(&self) -> String {
         self.process.output()

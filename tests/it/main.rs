@@ -26,4 +26,5 @@ mod harness;
 mod docs;
 mod golden;
 mod matrix_groups;
+mod matrix_topics;
 mod truth;
