@@ -27,4 +27,5 @@ mod docs;
 mod golden;
 mod matrix_groups;
 mod matrix_topics;
+mod moving;
 mod truth;

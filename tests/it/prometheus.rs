@@ -94,6 +94,12 @@ impl Prometheus {
         server
     }
 
+    /// What it says of itself.
+    #[track_caller]
+    pub(crate) fn own_metrics(&self) -> String {
+        http::get(self.address, "/metrics", &[]).unwrap_or_else(|fault| panic!("{fault}")).text()
+    }
+
     /// An instant query's answer; panics with what Prometheus says of a bad one.
     #[track_caller]
     pub(crate) fn query(&self, expression: &str) -> Vec<Series> {
