@@ -18,6 +18,8 @@ use crate::model::{BrokerId, ConnectionStats};
 
 /// The facility under which librdkafka logs that a connection failed.
 const CONNECTION_FAILED: &str = "FAIL";
+/// The facility under which librdkafka logs that requests were not answered in time.
+const REQUESTS_TIMED_OUT: &str = "REQTMOUT";
 
 /// The receiver of one client's log lines, errors and statistics. They come on the client's poll thread.
 pub(super) struct Observer {
@@ -101,6 +103,10 @@ impl ClientContext for Observer {
         if facility == CONNECTION_FAILED {
             self.remember(message);
             // The calls that fail for it say so, and a connection that nobody needs may close.
+            return self.say(RDKafkaLogLevel::Debug, facility, message);
+        }
+        if facility == REQUESTS_TIMED_OUT {
+            // So do the calls that those requests were made for.
             return self.say(RDKafkaLogLevel::Debug, facility, message);
         }
         self.say(level, facility, message);

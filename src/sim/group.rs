@@ -94,6 +94,8 @@ pub struct Group {
     pub(super) assignor: StrBytes,
     pub(super) generation: i32,
     pub(super) coordinator: BrokerIndex,
+    /// Brokers that list it although they do not coordinate it, as a former coordinator does for a while.
+    pub(super) also_listed_by: Vec<BrokerIndex>,
     pub(super) members: Vec<Member>,
     pub(super) subscribed: Vec<StrBytes>,
     /// Partitions that no member holds although the group is stable, as (topic, partition).

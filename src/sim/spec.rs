@@ -238,6 +238,7 @@ impl GroupSpec {
             }),
             generation: 1,
             coordinator,
+            also_listed_by: Vec::new(),
             members: if with_members { members_of(&self.name, self.members) } else { Vec::new() },
             subscribed: self.topics.iter().map(|topic| interned(world, topic)).collect(),
             unassigned: Vec::new(),

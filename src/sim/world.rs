@@ -170,9 +170,10 @@ impl World {
         at.and_then(|index| BrokerIndex::try_from(index).ok()).ok_or(SimError::NoBroker(id))
     }
 
-    /// Groups that a broker coordinates and lists.
+    /// Groups that a broker lists: those that it coordinates, and those that it has not let go of yet.
     pub(super) fn groups_at(&self, broker: BrokerIndex) -> impl Iterator<Item = &Group> {
-        self.groups.values().filter(move |g| g.coordinator == broker && g.state != GroupState::Dead)
+        let lists = move |group: &Group| group.coordinator == broker || group.also_listed_by.contains(&broker);
+        self.groups.values().filter(move |group| lists(group) && group.state != GroupState::Dead)
     }
 
     fn partition(&self, topic: &str, partition: usize) -> Option<&Topic> {

@@ -20,8 +20,8 @@ const LISTENS: Duration = Duration::from_secs(15);
 /// How long it may take until it is ready: its first pass, or its first failure.
 const READY: Duration = Duration::from_secs(60);
 
-/// What it promises to end within is 5 s; a busy machine gets some more.
-const ENDS: Duration = Duration::from_secs(10);
+/// What it promises to end within, whatever Kafka and scrapers do.
+const ENDS: Duration = Duration::from_secs(5);
 
 /// How a program's run is put together.
 pub(crate) struct Builder {

@@ -17,6 +17,8 @@ mod http;
 mod kafka;
 mod process;
 mod prometheus;
+mod promises;
+mod simulated;
 mod tools;
 mod wait;
 
@@ -24,7 +26,10 @@ mod compare;
 mod harness;
 
 mod docs;
+mod faults;
+mod faults_simulated;
 mod golden;
+mod life;
 mod matrix_groups;
 mod matrix_topics;
 mod moving;

@@ -218,6 +218,17 @@ impl World {
         self.edit_group(group, |group| group.coordinator = index)
     }
 
+    /// Lets a broker list a group that another one coordinates, or stop doing so.
+    pub fn set_also_listed(&mut self, group: &str, broker: i32, listed: bool) -> Result<(), SimError> {
+        let index = self.broker_index(broker)?;
+        self.edit_group(group, |group| {
+            group.also_listed_by.retain(|other| *other != index);
+            if listed {
+                group.also_listed_by.push(index);
+            }
+        })
+    }
+
     /// Lets a broker load its groups, or be done with it.
     pub fn set_loading(&mut self, broker: i32, loading: Loading) -> Result<(), SimError> {
         let index = self.broker_index(broker)?;
