@@ -1,9 +1,7 @@
 //! One configured cluster: what its client, its poller and its web side are told.
 
-use std::time::Duration;
-
 use crate::collect::{GroupScope, NamePredicate, PollSettings, TopicScope};
-use crate::config::{Cluster, Granularity as Configured, NameFilter, Polling};
+use crate::config::{Cluster, Config, Granularity as Configured, NameFilter, Polling};
 use crate::kafka::{ClientSettings, KafkaClient, KafkaError};
 use crate::metrics::{ClusterSource, Granularity};
 use crate::model::GroupState;
@@ -19,7 +17,7 @@ pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaClien
 }
 
 /// What the cluster's poller is told.
-pub(super) fn poll_settings(cluster: &Cluster, interval: Duration) -> PollSettings {
+pub(super) fn poll_settings(cluster: &Cluster, config: &Config) -> PollSettings {
     let is_named = |state: &GroupState| cluster.groups.states.iter().any(|name| name == state.as_str());
     PollSettings {
         topics: TopicScope { names: predicate(&cluster.topics.filter) },
@@ -28,7 +26,9 @@ pub(super) fn poll_settings(cluster: &Cluster, interval: Duration) -> PollSettin
             states: GroupState::ALL.into_iter().filter(is_named).collect(),
         },
         collectors: collectors(cluster),
-        interval,
+        // The clusters share what may be in flight, so that a sick one does not hold up the others.
+        max_in_flight: (config.polling.max_in_flight / config.clusters.len().max(1)).max(1),
+        interval: config.polling.interval,
     }
 }
 

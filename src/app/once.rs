@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::cluster;
 use crate::collect::{Clock, PassReport, Poller, SystemClock};
 use crate::config::{Cluster, Config};
@@ -38,9 +36,8 @@ pub async fn snapshot(config: &Config, progress: impl Fn(&str)) -> Result<Vec<Fo
 async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
     let client = Arc::new(cluster::connect(cluster, &config.polling)?);
     let clock = SystemClock::start();
-    let in_flight = Arc::new(Semaphore::new(config.polling.max_in_flight));
-    let settings = cluster::poll_settings(cluster, config.polling.interval);
-    let mut poller = Poller::new(client.clone(), clock, settings, in_flight);
+    let settings = cluster::poll_settings(cluster, config);
+    let mut poller = Poller::new(client.clone(), clock, settings, None);
     let report = poller.pass().await;
     let snapshot = Arc::new(Snapshot::derive(poller.world(), None, config.polling.max_age, clock.now()));
     client.close().await;

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use super::failures::Failures;
 use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
@@ -15,8 +13,10 @@ use crate::model::Moment;
 use crate::schedule::FixedInterval;
 use crate::state::World;
 
-/// While nothing new comes, the last world is published anew this often, so that what has become too old goes.
-const REPUBLISH_EVERY: Duration = Duration::from_secs(5);
+/// A poll thread that has not turned for so long does not touch its beat any more.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
+/// How often a pass that takes long shows that its task is alive, and how often the publisher looks for what is too old.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Everything that polling one cluster takes.
 #[derive(Clone)]
@@ -24,8 +24,6 @@ pub(super) struct ClusterTask {
     pub(super) client: Arc<KafkaClient>,
     pub(super) settings: PollSettings,
     pub(super) max_age: Duration,
-    /// The bound on calls of all clusters together.
-    pub(super) in_flight: Arc<Semaphore>,
     pub(super) source: Arc<ClusterSource>,
     pub(super) own: Arc<OwnMetrics>,
     pub(super) clock: SystemClock,
@@ -37,8 +35,8 @@ pub(super) struct ClusterTask {
 
 impl ClusterTask {
     /// Polls for ever.
-    pub(super) async fn run(self) {
-        let mut poller = Poller::new(self.client.clone(), self.clock, self.settings.clone(), self.in_flight.clone());
+    pub(super) async fn poll(self) {
+        let mut poller = Poller::new(self.client.clone(), self.clock, self.settings.clone(), self.go_on_from());
         let timer = FixedInterval::new(self.now(), self.settings.interval);
         let mut log = PassLog::default();
         loop {
@@ -46,8 +44,25 @@ impl ClusterTask {
             log.write(&self.source, poller.world(), &report, self.now());
             self.count(&report);
             self.publish(poller.world(), &report);
+            self.poller_beat.touch();
             let now = self.now();
             self.while_alive(tokio::time::sleep(timer.next_after(now).since(now))).await;
+        }
+    }
+
+    /// Lets values go that have become too old, for ever. A task of its own: it goes on while the poller hangs or panics.
+    pub(super) async fn expire(self) {
+        loop {
+            tokio::time::sleep(TURN).await;
+            if self.client.poll_age() < STUCK_AFTER {
+                self.native_beat.touch();
+            }
+            self.source.connections.store(self.client.broker_stats());
+            if let Some(last) = self.source.snapshot.load_full().filter(|last| last.is_outdated(self.now())) {
+                let snapshot = Snapshot::derive(&last.world, Some(&last), self.max_age, self.clock.now());
+                // Whatever the poller has published meanwhile is newer.
+                self.source.snapshot.compare_and_swap(&Some(last), Some(Arc::new(snapshot)));
+            }
         }
     }
 
@@ -55,17 +70,25 @@ impl ClusterTask {
         self.clock.now().moment
     }
 
-    /// Waits for something, and meanwhile shows that this task turns and lets old values go.
+    /// The world to go on from: what was published before a panic, with the panic in it.
+    fn go_on_from(&self) -> Option<World> {
+        let last = self.source.snapshot.load_full()?;
+        let mut world = last.world.clone();
+        world.mark_unreachable();
+        world.collectors.fail_all();
+        let snapshot = Snapshot::derive(&world, Some(&last), self.max_age, self.clock.now());
+        self.source.last_error.store(Some(Arc::new("the poller panicked and was started again".to_owned())));
+        self.source.snapshot.store(Some(Arc::new(snapshot)));
+        Some(world)
+    }
+
+    /// Waits for something, and meanwhile shows that this task turns.
     async fn while_alive<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
-            self.poller_beat.touch();
-            if self.client.poll_age() < REPUBLISH_EVERY {
-                self.native_beat.touch();
-            }
             tokio::select! {
                 done = &mut work => return done,
-                () = tokio::time::sleep(REPUBLISH_EVERY) => self.republish(),
+                () = tokio::time::sleep(TURN) => self.poller_beat.touch(),
             }
         }
     }
@@ -79,19 +102,11 @@ impl ClusterTask {
         self.source.snapshot.store(Some(Arc::new(snapshot)));
     }
 
-    fn republish(&self) {
-        self.source.connections.store(self.client.broker_stats());
-        if let Some(last) = self.source.snapshot.load_full() {
-            let snapshot = Snapshot::derive(&last.world, Some(&last), self.max_age, self.clock.now());
-            self.source.snapshot.store(Some(Arc::new(snapshot)));
-        }
-    }
-
     fn count(&self, report: &PassReport) {
         let cluster = self.source.name.as_deref();
         self.own.observe_pass(cluster, report.duration);
-        for error in report.errors.iter().filter(|error| error.was_asked()) {
-            self.own.count_error(cluster, error.target.broker(), error.operation.api());
+        for ((broker, api), times) in &report.failed_calls {
+            self.own.count_errors(cluster, *broker, api, *times);
         }
         let caches: [(Cache, CacheUse); 2] =
             [(Cache::TopicIds, report.topic_ids), (Cache::ClusterDescription, report.cluster_description)];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -103,8 +103,8 @@ async fn run(config: &Config, listening: impl FnOnce(&[SocketAddr])) -> Result<(
     }
     listening(&addresses);
     let clients: Vec<Arc<KafkaClient>> = clusters.iter().map(|task| task.client.clone()).collect();
-    let pollers: Vec<JoinHandle<()>> = clusters.into_iter().map(|task| start_poller(task, &own, &stop)).collect();
-    wait_and_stop(stopper, pollers, clients, web).await
+    let tasks: Vec<JoinHandle<()>> = clusters.iter().flat_map(|task| start_cluster(task, &stop)).collect();
+    wait_and_stop(stopper, tasks, clients, web).await
 }
 
 fn listen(web: &Web) -> Result<Vec<TcpListener>, ServeError> {
@@ -141,16 +141,14 @@ fn connect(
     heartbeats: &Arc<Heartbeats>,
 ) -> Result<Vec<ClusterTask>, ServeError> {
     let clock = SystemClock::start();
-    let in_flight = Arc::new(Semaphore::new(config.polling.max_in_flight));
     let task = |settings: &crate::config::Cluster| {
         let failed = |error| ServeError::Client { cluster: settings.display_name().to_owned(), error };
         let source: Arc<ClusterSource> = Arc::new(cluster::source(settings));
         own.add_cluster(source.name.as_deref(), config.polling.interval);
         Ok(ClusterTask {
             client: Arc::new(cluster::connect(settings, &config.polling).map_err(failed)?),
-            settings: cluster::poll_settings(settings, config.polling.interval),
+            settings: cluster::poll_settings(settings, config),
             max_age: config.polling.max_age,
-            in_flight: in_flight.clone(),
             source,
             own: own.clone(),
             clock,
@@ -177,15 +175,22 @@ fn start_web(
     Ok(end)
 }
 
-fn start_poller(task: ClusterTask, own: &Arc<OwnMetrics>, stop: &Stop) -> JoinHandle<()> {
-    let (own, stop) = (own.clone(), stop.clone());
-    tokio::spawn(async move { supervise("poller", &own, stop, || task.clone().run()).await })
+/// Starts what one cluster takes, each part supervised by itself.
+fn start_cluster(task: &ClusterTask, stop: &Stop) -> [JoinHandle<()>; 2] {
+    let (poller, publisher) = (task.clone(), task.clone());
+    let (stop, also_stop) = (stop.clone(), stop.clone());
+    [
+        tokio::spawn(async move { supervise("poller", &poller.own, stop, || poller.clone().poll()).await }),
+        tokio::spawn(
+            async move { supervise("publisher", &publisher.own, also_stop, || publisher.clone().expire()).await },
+        ),
+    ]
 }
 
 /// Waits for a signal, then ends everything within seconds, whatever the brokers do.
 async fn wait_and_stop(
     stopper: Stopper,
-    pollers: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
     clients: Vec<Arc<KafkaClient>>,
     mut web: oneshot::Receiver<io::Result<()>>,
 ) -> Result<(), ServeError> {
@@ -201,7 +206,7 @@ async fn wait_and_stop(
         }),
     };
     stopper.stop();
-    let _ = timeout(SHUTDOWN_STEP, join_all(pollers)).await;
+    let _ = timeout(SHUTDOWN_STEP, join_all(tasks)).await;
     join_all(clients.iter().map(|client| client.close())).await;
     if failure.is_none() {
         let _ = timeout(SHUTDOWN_STEP, web).await;

@@ -12,22 +12,30 @@ use crate::kafka::{Cause, KafkaError, Operation, Target};
 use crate::model::BrokerId;
 use crate::schedule::Breakers;
 
-/// Calls in flight to one broker. More gain nothing: librdkafka handles a client's answers on one thread, and a broker
-/// handles one request per connection at a time.
+/// Calls in flight to one broker at most. More gain nothing: librdkafka handles a client's answers on one thread, and a
+/// broker handles one request per connection at a time.
 const MAX_IN_FLIGHT_PER_BROKER: usize = 8;
+/// One broker takes at most this part of the cluster's calls in flight, so that silent ones leave room for the others.
+const BROKER_SHARE: usize = 4;
 
 /// Lets calls through to Kafka, or not.
 #[derive(Debug)]
 pub(super) struct Asker<K> {
     pub(super) api: Arc<K>,
-    in_flight: Arc<Semaphore>,
+    in_flight: Semaphore,
+    per_broker: usize,
     breakers: Mutex<Breakers>,
 }
 
 impl<K> Asker<K> {
-    /// `in_flight` bounds the calls of all clusters together.
-    pub(super) fn new(api: Arc<K>, in_flight: Arc<Semaphore>) -> Self {
-        Self { api, in_flight, breakers: Mutex::default() }
+    /// `max_in_flight` bounds the calls to all brokers together.
+    pub(super) fn new(api: Arc<K>, max_in_flight: usize) -> Self {
+        Self {
+            api,
+            in_flight: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            per_broker: (max_in_flight / BROKER_SHARE).clamp(1, MAX_IN_FLIGHT_PER_BROKER),
+            breakers: Mutex::default(),
+        }
     }
 
     /// The breakers. They are plain data: a panic while they were locked leaves them usable.
@@ -70,17 +78,21 @@ impl<K> Asker<K> {
         }
         result
     }
-}
 
-/// Runs calls broker by broker, the brokers side by side: a slow one does not stand in the way of another's calls.
-pub(super) async fn each_broker<C, F, R>(calls: BTreeMap<BrokerId, Vec<C>>, run: impl Fn(BrokerId, C) -> F) -> Vec<R>
-where
-    F: Future<Output = R>,
-{
-    let run = &run;
-    let queues = calls.into_iter().map(|(broker, calls)| {
-        stream::iter(calls).map(move |call| run(broker, call)).buffer_unordered(MAX_IN_FLIGHT_PER_BROKER)
-    });
-    // Every stream of the selection is bounded by itself, and all together by the semaphore of the asker.
-    stream::select_all(queues.map(Box::pin)).collect().await
+    /// Runs calls broker by broker, the brokers side by side: a slow one does not stand in the way of another's calls.
+    pub(super) async fn each_broker<C, F, R>(
+        &self,
+        calls: BTreeMap<BrokerId, Vec<C>>,
+        run: impl Fn(BrokerId, C) -> F,
+    ) -> Vec<R>
+    where
+        F: Future<Output = R>,
+    {
+        let run = &run;
+        let queues = calls.into_iter().map(|(broker, calls)| {
+            stream::iter(calls).map(move |call| run(broker, call)).buffer_unordered(self.per_broker)
+        });
+        // Every stream of the selection is bounded by itself, and all together by the semaphore.
+        stream::select_all(queues.map(Box::pin)).collect().await
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::ask::{Asker, each_broker};
+use super::ask::Asker;
 use super::report::PassReport;
 use super::settings::NamePredicate;
 use crate::kafka::{KafkaApi, KafkaError, Operation, Target};
@@ -43,7 +43,7 @@ impl Brokers {
             return;
         }
         report.cluster_description.misses += 1;
-        match asker.cluster(asker.api.describe_cluster()).await {
+        match asker.api.describe_cluster().await {
             Ok(description) => {
                 world.apply_cluster_description(&description);
                 self.described = Some((now, members));
@@ -98,11 +98,12 @@ pub(super) async fn list_groups<K: KafkaApi>(
     report: &mut PassReport,
 ) -> (GroupLists, BTreeSet<BrokerId>) {
     let calls: BTreeMap<BrokerId, Vec<()>> = members(world).map(|broker| (broker, vec![()])).collect();
-    let results: Vec<(BrokerId, Result<Vec<GroupListing>, KafkaError>)> = each_broker(calls, |broker, ()| async move {
-        let call = asker.api.list_groups(broker);
-        (broker, asker.broker(Operation::ListGroups, Target::Broker(broker), call).await)
-    })
-    .await;
+    let results: Vec<(BrokerId, Result<Vec<GroupListing>, KafkaError>)> = asker
+        .each_broker(calls, |broker, ()| async move {
+            let call = asker.api.list_groups(broker);
+            (broker, asker.broker(Operation::ListGroups, Target::Broker(broker), call).await)
+        })
+        .await;
     let mut lists = GroupLists::default();
     let mut answered = BTreeSet::new();
     for (broker, result) in results {
@@ -137,14 +138,14 @@ pub(super) async fn metadata<K: KafkaApi>(
     now: Moment,
     report: &mut PassReport,
 ) -> bool {
-    match asker.cluster(asker.api.metadata()).await {
+    match asker.api.metadata().await {
         Ok(metadata) => {
             world.apply_metadata(&metadata, |name| shown.matches(name), now);
             true
         }
         Err(error) => {
-            report.fail(CollectorName::Brokers, error.clone());
-            report.fail(CollectorName::Topics, error);
+            report.fail(CollectorName::Brokers, error);
+            report.incomplete(CollectorName::Topics);
             false
         }
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::ask::{Asker, each_broker};
+use super::ask::Asker;
 use super::clock::Clock;
 use super::groups::by_coordinator;
 use super::report::PassReport;
 use super::settings::TopicScope;
 use crate::kafka::{KafkaApi, KafkaError, Operation, Target};
 use crate::model::{CommittedOffsets, PartitionId, TopicPartitions};
-use crate::state::{CollectorName, ReadAt, Round, World};
+use crate::state::{CollectorName, ReadAt, World};
 
 /// With a topic filter that leaves at most this many partitions, a group is asked for these by name, so that the
 /// filter spares Kafka the work; with more, naming them costs more than the group's whole answer.
@@ -20,14 +20,14 @@ pub(super) async fn ask<K: KafkaApi>(
     asker: &Asker<K>,
     world: &mut World,
     scope: &TopicScope,
-    round: Round,
     clock: &impl Clock,
     report: &mut PassReport,
 ) {
+    let round = world.round;
     let named = named_partitions(world, scope);
     let named = named.as_deref();
-    let results: Vec<(Arc<str>, ReadAt, Result<CommittedOffsets, KafkaError>)> =
-        each_broker(by_coordinator(world), |coordinator, group| async move {
+    let results: Vec<(Arc<str>, ReadAt, Result<CommittedOffsets, KafkaError>)> = asker
+        .each_broker(by_coordinator(world), |coordinator, group| async move {
             let call = asker.api.committed_offsets(coordinator, &group, named);
             let target = Target::Group(group.clone(), coordinator);
             let result = asker.broker(Operation::OffsetFetch, target, call).await;

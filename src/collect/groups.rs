@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ask::{Asker, each_broker};
+use super::ask::Asker;
 use super::brokers::{Names, members};
 use super::report::PassReport;
 use super::settings::GroupScope;
@@ -30,6 +30,11 @@ pub(super) async fn describe<K: KafkaApi>(
     now: Moment,
     report: &mut PassReport,
 ) {
+    for group in without_coordinator(world) {
+        world.groups.excuse(&group, now);
+        report.incomplete(CollectorName::Groups);
+        report.incomplete(CollectorName::Commits);
+    }
     let moved = describe_at(asker, world, by_coordinator(world), now, report).await;
     let mut elsewhere: BTreeMap<BrokerId, Names> = BTreeMap::new();
     for (group, asked, error) in moved {
@@ -39,15 +44,21 @@ pub(super) async fn describe<K: KafkaApi>(
         match lists.lists.iter().find(lists_it) {
             Some((broker, _)) => elsewhere.entry(*broker).or_default().push(group),
             None => {
-                world.groups.excuse(&group);
+                world.groups.excuse(&group, now);
                 report.fail(CollectorName::Groups, error);
             }
         }
     }
     for (group, _, error) in describe_at(asker, world, elsewhere, now, report).await {
-        world.groups.excuse(&group);
+        world.groups.excuse(&group, now);
         report.fail(CollectorName::Groups, error);
     }
+}
+
+/// The known groups whose coordinator is not in the cluster: nobody can be asked about them until another lists them.
+fn without_coordinator(world: &World) -> Names {
+    let is_away = |coordinator| members(world).all(|member| member != coordinator);
+    world.groups.iter().filter(|group| is_away(group.coordinator)).map(|group| group.name.clone()).collect()
 }
 
 /// The known groups by coordinator, as far as that is in the cluster.
@@ -73,8 +84,8 @@ async fn describe_at<K: KafkaApi>(
         .into_iter()
         .map(|(broker, names)| (broker, names.chunks(GROUPS_PER_CALL).map(<[_]>::to_vec).collect()))
         .collect();
-    let results: Vec<(BrokerId, Result<Vec<GroupReply>, KafkaError>)> =
-        each_broker(calls, |broker, names: Names| async move {
+    let results: Vec<(BrokerId, Result<Vec<GroupReply>, KafkaError>)> = asker
+        .each_broker(calls, |broker, names: Names| async move {
             let call = asker.api.describe_groups(broker, &names);
             (broker, asker.broker(Operation::DescribeGroups, Target::Broker(broker), call).await)
         })
@@ -95,7 +106,7 @@ async fn describe_at<K: KafkaApi>(
                         asker.breakers().silent(broker);
                     }
                     if error.code().is_some_and(KafkaCode::is_coordinator_moving) {
-                        world.groups.excuse(&group);
+                        world.groups.excuse(&group, now);
                     }
                     report.fail(CollectorName::Groups, error);
                 }

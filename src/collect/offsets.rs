@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ask::{Asker, each_broker};
+use super::ask::Asker;
 use super::report::PassReport;
 use crate::kafka::{Cause, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{BrokerId, KafkaCode, ListedPartition, OffsetSpec, PartitionId, TopicPartitions, TopicRows};
@@ -25,8 +25,8 @@ pub(super) async fn ask<K: KafkaApi>(
     read: ReadAt,
     report: &mut PassReport,
 ) -> Vec<Arc<str>> {
-    let results: Vec<(BrokerId, Result<Rows, KafkaError>)> =
-        each_broker(plan(world), |leader, partitions| async move {
+    let results: Vec<(BrokerId, Result<Rows, KafkaError>)> = asker
+        .each_broker(plan(world), |leader, partitions| async move {
             let call = asker.api.list_offsets(leader, spec, &partitions);
             (leader, asker.broker(Operation::ListOffsets, Target::Broker(leader), call).await)
         })

@@ -8,8 +8,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
-
 use super::ask::Asker;
 use super::brokers::{self, Brokers};
 use super::clock::Clock;
@@ -19,7 +17,7 @@ use super::topics::Topics;
 use super::{commits, groups, offsets};
 use crate::kafka::KafkaApi;
 use crate::model::{BrokerId, OffsetSpec};
-use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, Round, World};
+use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, World};
 
 /// Polls one cluster.
 #[derive(Debug)]
@@ -28,22 +26,21 @@ pub struct Poller<K, C> {
     clock: C,
     settings: PollSettings,
     world: World,
-    round: Round,
     brokers: Brokers,
     topics: Topics,
 }
 
 impl<K: KafkaApi, C: Clock> Poller<K, C> {
-    /// A poller that knows nothing yet. `in_flight` bounds the calls of all clusters together.
+    /// A poller that goes on from a world that is known, or knows nothing yet.
     #[must_use]
-    pub fn new(api: Arc<K>, clock: C, settings: PollSettings, in_flight: Arc<Semaphore>) -> Self {
-        let enabled = Collectors::new(|name| settings.collectors.contains(&name));
+    pub fn new(api: Arc<K>, clock: C, settings: PollSettings, known: Option<World>) -> Self {
+        let enabled = || Collectors::new(|name| settings.collectors.contains(&name));
+        let world = known.unwrap_or_else(|| World::new(enabled()));
         Self {
-            asker: Asker::new(api, in_flight),
+            asker: Asker::new(api, settings.max_in_flight),
             clock,
             settings,
-            world: World::new(enabled),
-            round: Round::default(),
+            world,
             brokers: Brokers::default(),
             topics: Topics::default(),
         }
@@ -59,7 +56,7 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
     pub async fn pass(&mut self) -> PassReport {
         let started = Instant::now();
         let mut report = PassReport::default();
-        self.round = self.round.next();
+        self.world.round = self.world.round.next();
         self.brokers.harvest_probes(&self.asker).await;
         self.cluster(&mut report).await;
         let (lists, answered) = self.lists(&mut report).await;
@@ -75,7 +72,7 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
     }
 
     fn read_at(&self) -> ReadAt {
-        ReadAt { round: self.round, instants: self.clock.now() }
+        ReadAt { round: self.world.round, instants: self.clock.now() }
     }
 
     async fn cluster(&mut self, report: &mut PassReport) {
@@ -104,6 +101,12 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
             groups::apply_lists(&mut self.world, &lists, &self.settings.groups);
             report.ran(CollectorName::Groups, started);
         }
+        if brokers::members(&self.world).next().is_none() {
+            // Nobody can be asked: that is not the success of having nothing to ask.
+            for name in [CollectorName::Offsets, CollectorName::Groups, CollectorName::Commits] {
+                report.incomplete(name);
+            }
+        }
         // Metadata may have come from nobody while the brokers themselves answer.
         self.world.up |= !answered.is_empty();
         (lists, answered)
@@ -128,7 +131,7 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
         if self.has(CollectorName::Commits) {
             let started = Instant::now();
             let scope = &self.settings.topics;
-            commits::ask(&self.asker, &mut self.world, scope, self.round, &self.clock, report).await;
+            commits::ask(&self.asker, &mut self.world, scope, &self.clock, report).await;
             report.ran(CollectorName::Commits, started);
         }
     }

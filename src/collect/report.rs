@@ -1,8 +1,10 @@
 //! What a pass has to say beside the facts: its failures, its length, and what it did not have to ask.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::kafka::KafkaError;
+use crate::model::BrokerId;
 use crate::state::CollectorName;
 
 /// Failures that one report holds. A pass over a broken cluster may have more; they are counted only.
@@ -26,6 +28,8 @@ pub struct PassReport {
     pub errors: Vec<KafkaError>,
     /// Failures beyond those in `errors`.
     pub more_errors: u64,
+    /// How many calls that were made failed, by the broker that was asked and the API: all of them.
+    pub failed_calls: BTreeMap<(Option<BrokerId>, &'static str), u64>,
     /// Topic ids.
     pub topic_ids: CacheUse,
     /// Cluster id and racks.
@@ -44,12 +48,20 @@ struct Stage {
 impl PassReport {
     /// Takes note of a failure of a collector.
     pub(super) fn fail(&mut self, collector: CollectorName, error: KafkaError) {
-        self.stage(collector).success = false;
+        self.incomplete(collector);
+        if error.was_asked() {
+            *self.failed_calls.entry((error.target.broker(), error.operation.api())).or_default() += 1;
+        }
         if self.errors.len() < MAX_ERRORS {
             self.errors.push(error);
         } else {
             self.more_errors += 1;
         }
+    }
+
+    /// Takes note that a collector could not ask for all that it should.
+    pub(super) fn incomplete(&mut self, collector: CollectorName) {
+        self.stage(collector).success = false;
     }
 
     /// Adds the time since `started` to a collector's account.

@@ -71,6 +71,8 @@ pub struct PollSettings {
     pub groups: GroupScope,
     /// Which collectors are switched on; brokers and topics always are.
     pub collectors: Vec<CollectorName>,
+    /// Calls to brokers in flight at once. Besides them, one about the cluster as a whole and one probe of each silent broker.
+    pub max_in_flight: usize,
     /// The time between two passes: the slow cycles are spread over passes of this length.
     pub interval: Duration,
 }

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use super::*;
 use crate::derive::Snapshot;
 use crate::kafka::fake::FakeKafka;
@@ -47,10 +45,11 @@ impl Bench {
             topics: TopicScope { names: NamePredicate::everything() },
             groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
             collectors: CollectorName::ALL.to_vec(),
+            max_in_flight: 20,
             interval: INTERVAL,
         };
         change(&mut settings);
-        let poller = Poller::new(kafka.clone(), clock.clone(), settings, Arc::new(Semaphore::new(20)));
+        let poller = Poller::new(kafka.clone(), clock.clone(), settings, None);
         Self { kafka, clock, poller, last: None }
     }
 

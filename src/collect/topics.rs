@@ -81,7 +81,7 @@ impl Topics {
         for answer in answers {
             match answer {
                 Ok(descriptions) => {
-                    world.apply_topic_ids(&descriptions);
+                    world.apply_topic_ids(&descriptions, world.round);
                     let told = descriptions.iter().filter(|description| description.id.is_ok());
                     told.for_each(|description| self.note_told(world, &description.name));
                 }

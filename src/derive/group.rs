@@ -77,6 +77,12 @@ impl GroupMeaning {
         self.rows.get(row)?.messages
     }
 
+    /// When the values that are shown were read, as far as they are not the last ones.
+    pub(super) fn derived_at(&self) -> impl Iterator<Item = Moment> + '_ {
+        let rows = self.rows.iter().filter(|row| row.messages.is_some()).map(|row| row.at);
+        rows.chain(self.topics.iter().filter(|sum| sum.lost_sum.is_some()).map(|sum| sum.lost_at))
+    }
+
     /// The commits with their derived sums, topic by topic.
     pub fn segments(&self) -> impl Iterator<Item = (&CommitTable, &Segment, &TopicLag)> {
         let commits = self.table.commits.as_deref();

@@ -1,5 +1,6 @@
 //! What the facts mean: pure functions of state and time, without IO and without a clock.
 
+mod expiry;
 mod group;
 mod lag;
 mod snapshot;

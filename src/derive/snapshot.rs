@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::expiry::valid_until;
 use super::{GroupMeaning, TopicMeaning};
 use crate::model::{Instants, Moment, Offset};
 use crate::state::{CommitTable, GroupTable, Membership, Reading, TopicIx, TopicTable, World};
@@ -71,6 +72,8 @@ pub struct Snapshot {
     pub derived_at: Instants,
     /// What may be shown.
     pub freshness: Freshness,
+    /// Until when all of this may be shown; `None`: for ever.
+    valid_until: Option<Moment>,
 }
 
 impl Snapshot {
@@ -83,7 +86,7 @@ impl Snapshot {
             .iter()
             .map(|table| table.as_ref().map(|table| TopicMeaning::of(table, &freshness)).unwrap_or_default())
             .collect();
-        let groups = world
+        let groups: Vec<Arc<GroupMeaning>> = world
             .groups
             .iter()
             .map(|table| {
@@ -91,7 +94,14 @@ impl Snapshot {
                 Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness))
             })
             .collect();
-        Self { world: world.clone(), topics, groups, derived_at: now, freshness }
+        let valid_until = valid_until(world, &groups, &freshness);
+        Self { world: world.clone(), topics, groups, derived_at: now, freshness, valid_until }
+    }
+
+    /// Whether something that this shows has become too old: it is to be derived anew.
+    #[must_use]
+    pub fn is_outdated(&self, now: Moment) -> bool {
+        self.valid_until.is_some_and(|until| now > until)
     }
 
     /// A group by name.

@@ -96,6 +96,8 @@ fn read(round: u32, at: u64) -> ReadAt {
 fn run(world: &mut World, pass: &Pass, number: u32) {
     let at = u64::from(number) * PASS;
     if pass.recreated {
+        // Once may be a broker that lags behind; twice it is true.
+        world.apply_metadata(&metadata(1, &pass.leaderless), |_| true, Moment(at));
         world.apply_metadata(&metadata(1, &pass.leaderless), |_| true, Moment(at));
     }
     world.apply_metadata(&metadata(PARTITIONS, &pass.leaderless), |_| true, Moment(at));
@@ -116,6 +118,17 @@ struct Oracle {
     has_row: bool,
     /// Whether the last answer of the coordinator told this row.
     told: bool,
+    /// When that answer came.
+    fetched_at: u64,
+}
+
+/// Whether an end of the topic falls in this pass: then no pair of before stands.
+fn falls(oracles: &[Oracle], pass: &Pass) -> bool {
+    let fell = |(place, oracle): (usize, &Oracle)| {
+        let read = pass.ends[place].filter(|_| !pass.leaderless[place]);
+        !pass.recreated && read.zip(oracle.end).is_some_and(|(now, (before, _))| now < before)
+    };
+    oracles.iter().enumerate().any(fell)
 }
 
 impl Oracle {
@@ -126,11 +139,9 @@ impl Oracle {
             (self.start, self.end, self.pair) = (None, None, None);
         }
         let leaderless = pass.leaderless[place];
-        let mut read_end_now = false;
         if !leaderless {
             self.start = pass.starts[place].map(|start| (start, at)).or(self.start);
             self.end = pass.ends[place].map(|end| (end, at + 2)).or(self.end);
-            read_end_now = pass.ends[place].is_some();
         }
         if let Some(rows) = pass.commits {
             match rows[place] {
@@ -138,13 +149,18 @@ impl Oracle {
                 Ok(None) => (self.commit, self.has_row, self.pair, self.told) = (None, false, None, false),
                 Err(()) => (self.has_row, self.told) = (true, false),
             }
+            self.fetched_at = at + 1;
         }
         let usable = |(_, read_at): &(i64, u64)| leaderless || Duration::from_millis(now - read_at) <= MAX_AGE;
         let (start, end) = (self.start.filter(usable), self.end.filter(usable));
-        // With a leader only a whole pair of this pass counts; without one, the ends stand for every commit.
-        let current = self.told && ((read_end_now && pass.commits.is_some()) || leaderless);
-        if let (true, Some((commit, read_at)), Some((start, _)), Some((end, _))) = (current, self.commit, start, end) {
-            self.pair = Some(((end - commit.max(start)).max(0), read_at));
+        if let (true, Some((commit, read_at)), Some((start, start_at)), Some((end, end_at))) =
+            (self.told, self.commit, start, end)
+        {
+            // With a leader only what one pass read, in its order; without one, the ends stand for every commit.
+            let belongs_together = end_at == self.fetched_at + 1 && start_at < self.fetched_at;
+            if belongs_together || leaderless {
+                self.pair = Some(((end - commit.max(start)).max(0), read_at));
+            }
         }
     }
 
@@ -164,7 +180,9 @@ proptest! {
         let mut snapshot: Option<Snapshot> = None;
         for (number, pass) in (1_u32..).zip(&history) {
             run(&mut world, pass, number);
+            let falls = falls(&oracles, pass);
             for (place, oracle) in oracles.iter_mut().enumerate() {
+                oracle.pair = oracle.pair.filter(|_| !falls);
                 oracle.step(pass, place, number);
             }
             let now = u64::from(number) * PASS + 10;
@@ -238,7 +256,9 @@ fn a_log_start_that_is_newer_than_the_commit_proves_no_loss() {
 fn a_commit_on_a_partition_that_does_not_exist_has_no_lag_and_is_not_unknown() {
     let mut world = new_world();
     run(&mut world, &simple(0, 100, 50), 1);
-    world.apply_metadata(&metadata(1, &[false; PARTITIONS]), |_| true, Moment(2 * PASS));
+    for _ in 0..2 {
+        world.apply_metadata(&metadata(1, &[false; PARTITIONS]), |_| true, Moment(2 * PASS));
+    }
     world.apply_offsets(OffsetSpec::Earliest, &listed(&[Some(0); 3], &[false; 3]), read(2, 2 * PASS));
     world.apply_commits("g", &committed(&[Ok(Some(5)); 3]), |_| true, read(2, 2 * PASS));
     world.apply_offsets(OffsetSpec::Latest, &listed(&[Some(9); 3], &[false; 3]), read(2, 2 * PASS));
@@ -248,7 +268,9 @@ fn a_commit_on_a_partition_that_does_not_exist_has_no_lag_and_is_not_unknown() {
     let (_, _, sums) = group.segments().next().unwrap();
     assert_eq!((sums.lag_sum, sums.unknown), (Some(Messages(4)), 0));
 
-    world.apply_metadata(&ClusterMetadata::default(), |_| true, Moment(3 * PASS));
+    for _ in 0..2 {
+        world.apply_metadata(&ClusterMetadata::default(), |_| true, Moment(3 * PASS));
+    }
     let snapshot = derive_after(&world, Some(&snapshot), 3);
     let group = snapshot.group("g").unwrap();
     let (_, _, sums) = group.segments().next().unwrap();
@@ -273,7 +295,9 @@ fn topic_sums_are_whole_or_absent() {
 fn names_that_nothing_uses_give_their_place_back() {
     let mut world = new_world();
     run(&mut world, &simple(0, 100, 50), 1);
-    world.apply_metadata(&ClusterMetadata::default(), |_| true, Moment(PASS));
+    for _ in 0..2 {
+        world.apply_metadata(&ClusterMetadata::default(), |_| true, Moment(PASS));
+    }
     world.sweep_names();
     assert!(world.names.get("t").is_some(), "a commit still names it");
     world.apply_commits("g", &CommittedOffsets::default(), |_| true, read(2, 2 * PASS));
@@ -281,4 +305,48 @@ fn names_that_nothing_uses_give_their_place_back() {
     assert_eq!(world.names.get("t"), None);
     let shared: Arc<str> = "u".into();
     assert_eq!(Arc::make_mut(&mut world.names).intern(&shared).map(crate::state::TopicIx::index), Some(0));
+}
+
+#[test]
+fn one_answer_of_a_broker_that_lags_behind_takes_nothing_away() {
+    let mut world = new_world();
+    run(&mut world, &simple(0, 100, 50), 1);
+    let ix = world.names.get("t").unwrap();
+    for behind in [ClusterMetadata::default(), metadata(1, &[false; PARTITIONS])] {
+        world.apply_metadata(&behind, |_| true, Moment(PASS + 5));
+        assert_eq!(derive_after(&world, None, 1).topic(ix).end_sum, Some(300));
+        world.apply_metadata(&metadata(PARTITIONS, &[false; PARTITIONS]), |_| true, Moment(PASS + 6));
+    }
+}
+
+#[test]
+fn a_truncation_ends_what_was_paired_with_the_old_end() {
+    let mut world = new_world();
+    run(&mut world, &simple(0, 100, 50), 1);
+    let first = derive_after(&world, None, 1);
+    let mut truncated = simple(0, 60, 0);
+    truncated.commits = None;
+    run(&mut world, &truncated, 2);
+    let snapshot = derive_after(&world, Some(&first), 2);
+    assert_eq!(snapshot.group("g").unwrap().lag(0), None, "50 was the lag against an end that is gone");
+    let ix = world.names.get("t").unwrap();
+    assert_eq!(snapshot.topic(ix).end_sum, Some(180), "the ends themselves are known");
+}
+
+#[test]
+fn a_snapshot_is_outdated_when_its_oldest_value_is() {
+    let mut world = new_world();
+    run(&mut world, &simple(0, 100, 50), 1);
+    let snapshot = derive_after(&world, None, 1);
+    let limit = Moment(PASS).plus(MAX_AGE);
+    assert!(!snapshot.is_outdated(limit));
+    assert!(snapshot.is_outdated(Moment(limit.0 + 1)));
+    let mut silent = simple(0, 0, 0);
+    (silent.starts, silent.ends, silent.commits) = ([None; PARTITIONS], [None; PARTITIONS], None);
+    run(&mut world, &silent, 2);
+    let now = Instants { moment: Moment(limit.0 + 3), wall: WallTime(0) };
+    let snapshot = Snapshot::derive(&world, Some(&snapshot), MAX_AGE, now);
+    assert_eq!(snapshot.group("g").unwrap().lag(0), None);
+    assert!(!snapshot.is_outdated(now.moment), "what is not shown ages no further");
+    assert!(snapshot.is_outdated(Moment(2 * PASS + 1).plus(MAX_AGE)), "the metadata is still shown");
 }

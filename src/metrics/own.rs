@@ -161,15 +161,15 @@ impl OwnMetrics {
         self.pass_seconds.with_label_values(&[cluster.unwrap_or("")]).observe(took.as_secs_f64());
     }
 
-    /// Takes note of a failed call; `broker` is `None` for one that any broker may answer.
-    pub fn count_error(&self, cluster: Option<&str>, broker: Option<BrokerId>, api: &str) {
+    /// Takes note of failed calls; `broker` is `None` for those that any broker may answer.
+    pub fn count_errors(&self, cluster: Option<&str>, broker: Option<BrokerId>, api: &str, times: u64) {
         let cluster = cluster.unwrap_or("");
         let label = match broker.filter(|broker| broker.0 >= 0) {
             None => ANY_BROKER.to_owned(),
             Some(broker) if self.is_counted_apart(cluster, broker) => broker.to_string(),
             Some(_) => OTHER_BROKER.to_owned(),
         };
-        self.errors.with_label_values(&[cluster, &label, api]).inc();
+        self.errors.with_label_values(&[cluster, &label, api]).inc_by(times);
     }
 
     fn is_counted_apart(&self, cluster: &str, broker: BrokerId) -> bool {

@@ -72,6 +72,11 @@ impl Collectors {
         self.get(name).is_some()
     }
 
+    /// Takes note that nothing runs just now: no collector succeeds.
+    pub fn fail_all(&mut self) {
+        self.status.iter_mut().flatten().for_each(|status| status.success = false);
+    }
+
     /// Takes note of a run.
     pub fn record(&mut self, name: CollectorName, success: bool, duration: Duration, now: WallTime) {
         if let Some(status) = &mut self.status[name as usize] {

@@ -88,9 +88,9 @@ impl CommitTable {
             let known = before.as_ref().and_then(|(table, segment)| table.row(segment, row.partition));
             let offset = match row.offset {
                 Ok(offset) => {
-                    // A first commit on a topic that was known before is a move as well.
+                    // A first commit on a topic that was known before is a move as well; a first sight is none.
                     let moved = match (&before, known) {
-                        (Some((table, _)), Some(known)) => table.offsets[known].get() != Some(offset),
+                        (Some((table, _)), Some(known)) => table.offsets[known].get().is_some_and(|was| was != offset),
                         (before, _) => before.is_some(),
                     };
                     if moved {
@@ -214,5 +214,8 @@ mod tests {
         assert!(!third.is_current(0));
         assert_eq!(third.read_at(1), Moment(3000));
         assert_eq!(third.offsets[2].get(), None);
+        let told = [("a", 0, Ok(Some(5))), ("a", 1, Ok(Some(7))), ("a", 2, Ok(Some(1)))];
+        let fourth = table(&mut names, &told, Some(&third), 4);
+        assert_eq!(fourth.segments[0].moved_at, None, "that a value becomes readable is no move");
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{CommitTable, GroupTable, Membership};
-use crate::model::{BrokerId, GroupListing};
+use crate::model::{BrokerId, GroupListing, Moment};
 
 /// How many complete rounds of lists must come without a group before it counts as gone:
 /// lists are short while a coordinator loads.
@@ -19,15 +20,15 @@ pub struct GroupLists {
     pub complete: bool,
 }
 
-/// How often in a row a group whose coordinator loads or moves may be missing from complete lists all the same.
-/// Bounded, for a group may be deleted while its coordinator moves, and then nobody says so.
-const MAX_EXCUSES: u8 = 40;
+/// How long a group whose coordinator loads, moves or is away may be missing from complete lists all the same.
+/// Bounded, for a group may be deleted meanwhile, and then nobody says so.
+const EXCUSED_FOR: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone)]
 struct Entry {
     table: Arc<GroupTable>,
     missed_lists: u8,
-    excuses: u8,
+    excused_since: Option<Moment>,
 }
 
 /// The groups of one cluster.
@@ -83,7 +84,7 @@ impl Groups {
         }
         self.entries.retain_mut(|entry| match listed.remove(&entry.table.name) {
             Some((coordinator, shown)) => {
-                (entry.missed_lists, entry.excuses) = (0, 0);
+                (entry.missed_lists, entry.excused_since) = (0, None);
                 if entry.table.coordinator != coordinator {
                     Arc::make_mut(&mut entry.table).coordinator = coordinator;
                 }
@@ -99,7 +100,7 @@ impl Groups {
         for (name, (coordinator, shown)) in listed {
             if shown {
                 let table = GroupTable { name: name.clone(), coordinator, membership: None, commits: None };
-                self.entries.push(Entry { table: Arc::new(table), missed_lists: 0, excuses: 0 });
+                self.entries.push(Entry { table: Arc::new(table), missed_lists: 0, excused_since: None });
             }
         }
         self.entries.sort_by(|a, b| a.table.name.cmp(&b.table.name));
@@ -121,13 +122,13 @@ impl Groups {
         }
     }
 
-    /// Takes note that a group's coordinator loads or moves: that lists come without the group says nothing, for a while.
-    pub fn excuse(&mut self, name: &str) {
+    /// Takes note that a group's coordinator loads, moves or is away: that lists come without the group says nothing, for a
+    /// while.
+    pub fn excuse(&mut self, name: &str, now: Moment) {
         if let Some(entry) = self.place(name).and_then(|place| self.entries.get_mut(place))
-            && entry.excuses < MAX_EXCUSES
+            && now.since(*entry.excused_since.get_or_insert(now)) < EXCUSED_FOR
         {
             entry.missed_lists = 0;
-            entry.excuses += 1;
         }
     }
 
@@ -195,14 +196,14 @@ mod tests {
     fn a_group_whose_coordinator_loads_or_moves_stays_for_a_while() {
         let mut groups = Groups::default();
         groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| true);
-        for _ in 0..MAX_EXCUSES {
+        for minute in 0..10 {
             groups.apply_lists(&lists(true, &[(1, &[])]), |_| true);
-            groups.excuse("a");
+            groups.excuse("a", Moment(minute * 60_000));
         }
         assert_eq!(names(&groups), ["a"]);
         for _ in 0..2 {
             groups.apply_lists(&lists(true, &[(1, &[])]), |_| true);
-            groups.excuse("a");
+            groups.excuse("a", Moment(600_000));
         }
         assert!(groups.is_empty());
     }

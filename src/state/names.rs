@@ -78,6 +78,12 @@ impl TopicNames {
                 self.free.push(ix);
             }
         }
+        // Places at the end are given back.
+        while self.names.last().is_some_and(Option::is_none) {
+            self.names.pop();
+        }
+        let places = self.names.len();
+        self.free.retain(|ix| ix.index() < places);
     }
 }
 
@@ -97,5 +103,8 @@ mod tests {
         assert_eq!(names.get("b"), b);
         assert_eq!(names.intern(&"c".into()), a, "the freed place is taken again");
         assert_eq!(names.places(), 2);
+        names.retain(|ix| Some(ix) == a);
+        assert_eq!(names.places(), 1, "places at the end are given back");
+        assert_ne!(names.intern(&"d".into()), a);
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{BrokerId, MaybeOffset, Moment, Offset, PartitionId, TopicId, 
 /// One life of a topic: no two lives of one cluster share it, be it under one name or several.
 /// Values read in one life say nothing about another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HistoryId(pub u32);
+pub struct HistoryId(pub u64);
 
 /// Where a partition lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,9 @@ pub struct TopicTable {
     pub history: HistoryId,
     /// When the metadata was read.
     pub metadata_at: Moment,
+    /// Whether the last metadata did not show the topic, or showed fewer partitions than before. A broker may lag behind:
+    /// only a second such answer counts.
+    pub is_doubted: bool,
     /// Where each partition lies.
     pub placements: Vec<Placement>,
     /// The log start offset of each partition.
@@ -98,25 +101,27 @@ impl TopicTable {
             starts[..previous.partitions()].copy_from_slice(&previous.starts);
             ends[..previous.partitions()].copy_from_slice(&previous.ends);
         }
-        Self { name: metadata.name.clone(), id, history, metadata_at: at, placements, starts, ends }
+        Self { name: metadata.name.clone(), id, history, metadata_at: at, is_doubted: false, placements, starts, ends }
     }
 
-    /// Takes note of the topic's id; another id than before starts a new life, `fresh`.
-    pub(super) fn set_id(&mut self, id: TopicId, fresh: HistoryId) {
+    /// Takes note of the topic's id; another id than before starts a new life, `fresh`. Of the readings of the former life
+    /// none stay; an end that was read in this very `round`, just before the id was asked for, is of the new one.
+    pub(super) fn set_id(&mut self, id: TopicId, fresh: HistoryId, round: Round) {
         let recreated = self.id.is_some_and(|known| known != id);
         self.id = Some(id);
         if recreated {
             self.history = fresh;
             self.starts.fill(Reading::NONE);
-            self.ends.fill(Reading::NONE);
+            self.ends.iter_mut().filter(|end| end.round != round).for_each(|end| *end = Reading::NONE);
         }
     }
 }
 
-/// The metadata's partitions as a column by number; a number that the answer leaves out has no leader and no replicas.
+/// The metadata's partitions as a column by number. Numbers are dense in Kafka; in an answer where they are not, those
+/// beyond the count are left out.
 fn placements(metadata: &TopicMetadata) -> Vec<Placement> {
     let count = metadata.partitions.iter().filter_map(|partition| partition.id.index()).max().map_or(0, |max| max + 1);
-    // A broken answer must not make a column of billions: numbers are dense in Kafka.
+    // A broken answer must not make a column of billions.
     let count = count.min(metadata.partitions.len());
     let mut placements = vec![Placement { leader: None, preferred: None, replicas: 0, in_sync: 0 }; count];
     for partition in &metadata.partitions {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    AssignedTopic, Collectors, CommitTable, Groups, HistoryId, Membership, ReadAt, Reading, TopicIx, TopicNames,
+    AssignedTopic, Collectors, CommitTable, Groups, HistoryId, Membership, ReadAt, Reading, Round, TopicIx, TopicNames,
     TopicTable,
 };
 use crate::model::{
@@ -46,6 +46,8 @@ pub struct World {
     pub topic_order: Arc<Vec<TopicIx>>,
     /// The groups.
     pub groups: Groups,
+    /// The last pass.
+    pub round: Round,
     /// How the collectors fared.
     pub collectors: Collectors,
     /// The last history that was given out.
@@ -65,6 +67,7 @@ impl World {
             topics: Vec::new(),
             topic_order: Arc::default(),
             groups: Groups::default(),
+            round: Round::default(),
             collectors,
             last_history: HistoryId::default(),
         }
@@ -104,12 +107,19 @@ impl World {
                 continue;
             }
             let fresh = self.fresh_history();
+            if let Some(known) = &mut self.topics[ix.index()]
+                && topic.partitions.len() < known.partitions()
+                && doubt(known)
+            {
+                continue;
+            }
             let previous = self.topics[ix.index()].as_deref();
             let table = TopicTable::from_metadata(topic, previous, fresh, at);
             self.topics[ix.index()] = Some(Arc::new(table));
         }
         for (place, slot) in self.topics.iter_mut().enumerate() {
-            if !named.get(place).copied().unwrap_or(false) {
+            let is_named = named.get(place).copied().unwrap_or(false);
+            if !is_named && !slot.as_mut().is_some_and(doubt) {
                 *slot = None;
             }
         }
@@ -188,19 +198,20 @@ impl World {
     }
 
     /// Takes in topic ids. A topic that came back under another id starts a new history.
-    pub fn apply_topic_ids(&mut self, descriptions: &[TopicDescription]) {
+    pub fn apply_topic_ids(&mut self, descriptions: &[TopicDescription], round: Round) {
         for description in descriptions {
             let Ok(Some(id)) = description.id else { continue };
             let fresh = self.fresh_history();
             let Some(ix) = self.names.get(&description.name) else { continue };
             let Some(table) = self.topics.get_mut(ix.index()).and_then(Option::as_mut) else { continue };
             if table.id != Some(id) {
-                Arc::make_mut(table).set_id(id, fresh);
+                Arc::make_mut(table).set_id(id, fresh, round);
             }
         }
     }
 
     /// Takes in start or end offsets. Returns the topics of which an end fell: truncated, or another topic by now.
+    /// Either way a new history begins: what was paired with the old end says nothing any more.
     pub fn apply_offsets(
         &mut self,
         spec: OffsetSpec,
@@ -209,10 +220,12 @@ impl World {
     ) -> Vec<Arc<str>> {
         let mut fell = Vec::new();
         for topic in rows {
+            let fresh = self.fresh_history();
             let Some(ix) = self.names.get(&topic.topic) else { continue };
             let Some(table) = self.topics.get_mut(ix.index()).and_then(Option::as_mut) else { continue };
             let table = Arc::make_mut(table);
             if apply_rows(table, spec, &topic.rows, read) {
+                table.history = fresh;
                 fell.push(table.name.clone());
             }
         }
@@ -281,8 +294,16 @@ impl World {
         let garbage = (0..used.len()).any(|place| !used[place] && self.names.is_taken(place));
         if garbage {
             Arc::make_mut(&mut self.names).retain(free);
+            self.topics.truncate(self.names.places());
         }
     }
+}
+
+/// Whether to keep a topic that the metadata does not show as it was: the first time only, for a broker may lag behind.
+fn doubt(table: &mut Arc<TopicTable>) -> bool {
+    let is_first = !table.is_doubted;
+    Arc::make_mut(table).is_doubted = true;
+    is_first
 }
 
 /// Writes rows into a topic's column; returns whether an end fell.

@@ -211,8 +211,8 @@ fn own_metrics() -> (OwnMetrics, kafkascope::metrics::TaskGuard) {
         own.add_cluster(Some(cluster), Duration::from_secs(15));
     }
     own.observe_pass(Some("prod"), Duration::from_millis(125));
-    own.count_error(Some("prod"), Some(BrokerId(3)), "ListOffsets");
-    own.count_error(Some("lost"), None, "Metadata");
+    own.count_errors(Some("prod"), Some(BrokerId(3)), "ListOffsets", 1);
+    own.count_errors(Some("lost"), None, "Metadata", 1);
     own.cache_hits(Some("prod"), Cache::TopicIds, 3);
     own.http_request("/metrics", 200);
     own.task_panicked("poller");

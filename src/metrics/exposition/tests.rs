@@ -263,8 +263,8 @@ fn the_exporters_own_families_have_catalogue_order_and_no_empty_labels() {
     let own = OwnMetrics::new("1.2.3", None).unwrap();
     own.add_cluster(None, Duration::from_secs(15));
     own.observe_pass(None, Duration::from_millis(70));
-    own.count_error(None, None, "Metadata");
-    own.count_error(None, Some(BrokerId(3)), "ListOffsets");
+    own.count_errors(None, None, "Metadata", 1);
+    own.count_errors(None, Some(BrokerId(3)), "ListOffsets", 1);
     let cluster = Arc::new(ClusterSource::new(None, Vec::new()));
     for format in Format::ALL {
         let view = View { clusters: vec![ClusterView::of(&cluster)], own: own.gather(), ..View::default() };
