@@ -22,5 +22,8 @@ mod wait;
 
 mod harness;
 
+mod bad_input;
+mod commands;
 mod docs;
 mod golden;
+mod security;
