@@ -38,6 +38,7 @@ pub struct KafkaClient {
     shared: Arc<Shared>,
     observer: Arc<Observer>,
     request_timeout: Duration,
+    group_id: Arc<str>,
     /// The broker that answered Metadata last: cluster and topics are best described by one that is awake.
     awake: AtomicI32,
     /// Some of the brokers that the last metadata named.
@@ -66,6 +67,7 @@ impl KafkaClient {
             shared: shared.map_err(|failure| failure.of(Operation::Connect, Target::Cluster))?,
             observer,
             request_timeout: settings.timeout(),
+            group_id: settings.group_id().into(),
             awake: AtomicI32::new(NO_BROKER),
             brokers: Mutex::default(),
         })
@@ -75,6 +77,12 @@ impl KafkaClient {
     #[must_use]
     pub fn broker_stats(&self) -> Arc<ConnectionStats> {
         self.observer.stats()
+    }
+
+    /// The group whose coordinator librdkafka asks for; it is never joined and need not exist.
+    #[must_use]
+    pub fn group_id(&self) -> &str {
+        &self.group_id
     }
 
     /// How long ago the poll thread last turned: it turns several times a second, whatever the brokers do.

@@ -11,6 +11,8 @@ use super::{Cause, KafkaError, Operation, Target};
 
 /// The shortest and the longest request time-out that librdkafka can keep.
 const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// The group that a client names as its own; see `own_properties`.
+const GROUP_ID: &str = "kafkascope";
 /// librdkafka multiplies `metadata.max.age.ms` by 1000 in 32 bits.
 const MAX_METADATA_AGE_MS: i64 = 2_147_483;
 /// Properties that cannot be set, with the reason.
@@ -69,6 +71,11 @@ impl ClientSettings {
         self.request_timeout.clamp(REQUEST_TIMEOUT.0, REQUEST_TIMEOUT.1)
     }
 
+    /// The group whose coordinator the client asks for.
+    pub(super) fn group_id(&self) -> &str {
+        self.value("group.id").unwrap_or(GROUP_ID)
+    }
+
     fn value(&self, name: &str) -> Option<&str> {
         self.properties.iter().rev().find(|(property, _)| property == name).map(|(_, value)| value.as_str())
     }
@@ -109,8 +116,9 @@ impl ClientSettings {
             ("client.id", "kafkascope".to_owned()),
             // The group is never joined and need not exist. Without one, librdkafka follows a null pointer when an
             // OffsetFetch is answered with NOT_COORDINATOR and the like (its issue 5040): a moving coordinator would
-            // end the process. The price is a FindCoordinator every ten minutes and a connection to that coordinator.
-            ("group.id", "kafkascope".to_owned()),
+            // end the process. The price is a FindCoordinator every ten minutes and a connection to that coordinator;
+            // where ACLs refuse it (Describe on the group), one a second, which `check --connect` tells.
+            ("group.id", GROUP_ID.to_owned()),
             // KIP-714 would have the client push metrics of its own to the brokers.
             ("enable.metrics.push", "false".to_owned()),
             // Says why a listener hung up (it wants TLS, it wants SASL). Such lines go into the errors of calls.
@@ -140,9 +148,22 @@ impl ClientSettings {
 /// librdkafka took each property, but not all together.
 pub(super) fn creation_error(error: &NativeError) -> KafkaError {
     property_error(match error {
-        NativeError::ClientCreation(reason) => format!("librdkafka does not take the properties: {reason}"),
+        NativeError::ClientCreation(reason) => {
+            format!("librdkafka does not take the properties: {reason}{}", creation_hint(reason))
+        }
         other => format!("librdkafka cannot set up a client: {other}"),
     })
+}
+
+/// What OpenSSL's words do not say.
+fn creation_hint(reason: &str) -> &'static str {
+    if reason.contains("ssl.key.location") || reason.contains("ssl.key.pem") {
+        " (is the private key encrypted, and its password right?)"
+    } else if reason.contains("private_key") || reason.contains("key values mismatch") {
+        " (does the private key belong to the certificate?)"
+    } else {
+        ""
+    }
 }
 
 fn property_error(text: String) -> KafkaError {

@@ -25,6 +25,8 @@ mod wait;
 mod compare;
 mod harness;
 
+mod bad_input;
+mod commands;
 mod docs;
 mod faults;
 mod faults_simulated;
@@ -34,3 +36,4 @@ mod matrix_groups;
 mod matrix_topics;
 mod moving;
 mod truth;
+mod security;
