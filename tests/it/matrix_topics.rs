@@ -138,12 +138,11 @@ fn compacted(driver: &Driver, exporter: &Exporter) {
         let end = driver.produce_keyed("shape-compacted", 0, 100, 3).map_err(|error| error.to_string())? + 1;
         let name = format!("shape-reads-{tries}");
         driver.start_consumer(&name, &name, &["shape-compacted"], Protocol::Classic).map_err(|e| e.to_string())?;
-        let read = eventually("all is read", SOON, || {
+        eventually("all is read", SOON, || {
             let truth = driver.truth(&name).map_err(|error| error.to_string())?;
             let committed = truth.committed(&name, "shape-compacted", 0);
             if committed == Some(end) { Ok(()) } else { Err(format!("{committed:?} of {end}")) }
         });
-        let () = read;
         let consumed = driver.stop_consumer(&name).map_err(|error| error.to_string())?.consumed;
         if consumed < end { Ok(()) } else { Err(format!("{consumed} records of {end}")) }
     });
@@ -221,6 +220,28 @@ fn topics_without_a_leader_and_commits_on_what_is_gone() {
     assert_eq!(lag("pair-shrinks", "2"), [Some(6.0), None]);
     assert_eq!(lag("pair-shrinks", "0"), [Some(0.0), Some(4.0)]);
     assert_eq!(lag("pair-alone", "0"), [Some(12.0), Some(18.0)]);
+    coordinators_move(driver, &exporter, &goes);
+}
+
+/// Every group goes to broker 1; none of them is missing in any scrape meanwhile, nor its lag.
+fn coordinators_move(driver: &Driver, exporter: &Exporter, moves: &str) {
+    let known = |exposition: &Exposition| {
+        ["kafka_consumergroup_members", "kafka_consumergroup_lag_sum"].map(|name| exposition.all(name, &[]).len())
+    };
+    let before = known(&exporter.scrape());
+    // As many as the harness makes.
+    for partition in 0..6 {
+        driver.reassign("__consumer_offsets", partition, &[1]).unwrap();
+    }
+    exporter.scrape_until("broker 1 coordinates all groups", SOON, |exposition| {
+        assert_eq!(known(exposition), before, "a group is missing");
+        let about = exposition.all("kafka_consumergroup_info", &[]);
+        let moved = about.iter().all(|sample| sample.label("coordinator") == "1");
+        if moved { Ok(()) } else { Err(format!("{about:?}")) }
+    });
+    some_more_passes(exporter, 2.0);
+    let (truth, exposition) = agrees(exporter, driver, "pair-");
+    assert_eq!((truth.groups[moves].coordinator, known(&exposition)), (Some(1), before));
 }
 
 /// The last offsets of a partition stand while it has no leader; a group whose coordinator is away keeps its values.

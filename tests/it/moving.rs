@@ -15,7 +15,7 @@ use crate::wait::eventually;
 
 const TOPIC: &str = "flow-topic";
 const PARTITIONS: i32 = 4;
-const PER_SECOND: u32 = 400;
+const PER_SECOND: u32 = 2000;
 
 /// Scrapes one after the other, and the pause between them.
 const SCRAPES: usize = 300;
