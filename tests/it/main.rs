@@ -35,5 +35,5 @@ mod life;
 mod matrix_groups;
 mod matrix_topics;
 mod moving;
-mod truth;
 mod security;
+mod truth;
