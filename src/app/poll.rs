@@ -52,8 +52,12 @@ impl ClusterTask {
 
     /// Lets values go that have become too old, for ever. A task of its own: it goes on while the poller hangs or panics.
     pub(super) async fn expire(self) {
+        let mut panics = self.client.poll_panics();
         loop {
             tokio::time::sleep(TURN).await;
+            let new_panics = self.client.poll_panics().saturating_sub(panics);
+            (0..new_panics).for_each(|_| self.own.task_panicked("librdkafka"));
+            panics += new_panics;
             if self.client.poll_age() < STUCK_AFTER {
                 self.native_beat.touch();
             }
@@ -128,9 +132,9 @@ struct PassLog {
 impl PassLog {
     fn write(&mut self, source: &ClusterSource, world: &World, report: &PassReport, now: Moment) {
         let cluster = source.display_name();
-        for line in self.failures.lines(&report.errors, now) {
-            tracing::warn!(cluster, "{line}");
-        }
+        let lines = self.failures.lines(&report.errors, now);
+        lines.failures.iter().for_each(|line| tracing::warn!(cluster, "{line}"));
+        lines.recoveries.iter().for_each(|line| tracing::info!(cluster, "{line}"));
         if self.was_up != Some(world.up) {
             self.say_reached(source, world);
             self.was_up = Some(world.up);

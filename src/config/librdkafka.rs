@@ -2,9 +2,6 @@
 
 use super::types::Cluster;
 
-/// The `client.id` in every request, which brokers show in their logs, quotas and metrics.
-pub const CLIENT_ID: &str = "kafkascope";
-
 /// Names of librdkafka that mean the same property: the first is the one that we write.
 const ALIASES: &[(&str, &str)] =
     &[("sasl.mechanism", "sasl.mechanisms"), ("bootstrap.servers", "metadata.broker.list")];
@@ -15,7 +12,6 @@ impl Cluster {
     pub fn librdkafka_properties(&self) -> Vec<(String, String)> {
         let mut ours: Vec<(&str, String)> = vec![
             ("bootstrap.servers", self.bootstrap_servers.join(",")),
-            ("client.id", CLIENT_ID.to_owned()),
             ("security.protocol", self.security_protocol().to_owned()),
         ];
         self.add_tls(&mut ours);
@@ -39,20 +35,12 @@ impl Cluster {
     }
 
     fn add_tls(&self, ours: &mut Vec<(&str, String)>) {
-        let asked_by_property =
-            self.kafka.get("security.protocol").is_some_and(|protocol| protocol.to_ascii_lowercase().ends_with("ssl"));
-        let has_ca = self.kafka.has_any(&["ssl.ca.location", "ssl.ca.pem"]);
-        let ca_file = self.tls.as_ref().and_then(|tls| tls.ca_file.as_ref());
-        match ca_file {
-            Some(file) => ours.push(("ssl.ca.location", file.display().to_string())),
-            // The OpenSSL that is built in knows no distribution's directories; probing finds them.
-            None if !has_ca && (self.tls.is_some() || asked_by_property) => {
-                ours.push(("ssl.ca.location", "probe".to_owned()));
-            }
-            None => {}
-        }
         let Some(tls) = &self.tls else { return };
-        let files = [("ssl.certificate.location", &tls.cert_file), ("ssl.key.location", &tls.key_file)];
+        let files = [
+            ("ssl.ca.location", &tls.ca_file),
+            ("ssl.certificate.location", &tls.cert_file),
+            ("ssl.key.location", &tls.key_file),
+        ];
         for (name, file) in files {
             ours.extend(file.as_ref().map(|file| (name, file.display().to_string())));
         }

@@ -39,7 +39,6 @@ pub use cluster::{
 pub use error::{ConfigError, MAX_ERRORS, Origin, Place, Warning};
 pub use filter::NameFilter;
 pub use interpolate::MAX_VALUE_BYTES;
-pub use librdkafka::CLIENT_ID;
 pub use overlay::Setting;
 pub use reference::reference_markdown;
 pub use secret::{HIDDEN, Properties, Secret};

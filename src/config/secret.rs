@@ -52,11 +52,6 @@ impl Properties {
     pub(crate) fn has_any(&self, names: &[&str]) -> bool {
         self.0.iter().any(|(name, _)| names.contains(&name.as_str()))
     }
-
-    /// The value of a property.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
 }
 
 /// librdkafka marks these as sensitive in its CONFIGURATION.md: passwords, keys as PEM text, and what may hold tokens.

@@ -45,7 +45,7 @@ impl Default for Heartbeats {
 
 impl Heartbeats {
     /// A handle for a loop, which counts as having turned now. Dropping the handle does not end the watch: a loop that
-    /// died drops it, too. [`Beat::retire`] does.
+    /// died drops it, too.
     #[must_use]
     pub fn register(self: &Arc<Self>, name: &'static str) -> Beat {
         let pulse = Arc::new(Pulse { name, last_ms: AtomicU64::new(self.now_ms()) });
@@ -79,11 +79,6 @@ impl Beat {
     /// The loop has turned.
     pub fn touch(&self) {
         self.pulse.last_ms.store(self.owner.now_ms(), Ordering::Relaxed);
-    }
-
-    /// The loop ends as it should and is not watched any more.
-    pub fn retire(self) {
-        self.owner.pulses().retain(|pulse| !Arc::ptr_eq(pulse, &self.pulse));
     }
 }
 
@@ -129,10 +124,9 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_died_is_still_watched_and_one_that_retired_is_not() {
+    fn a_loop_that_died_is_still_watched() {
         let beats = Arc::new(Heartbeats::default());
         drop(beats.register("dead"));
-        beats.register("ended").retire();
         let names: Vec<&str> = beats.stuck_at(u64::MAX).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["dead"]);
     }

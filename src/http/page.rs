@@ -151,7 +151,7 @@ fn write_silent_brokers(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     out.push_str("<p class=\"error\"><strong>Not answering</strong>");
     for broker in silent().take(MAX_SILENT_BROKERS) {
         match &broker.endpoint {
-            Some(endpoint) => write!(out, " broker {} at {}:{};", broker.id, Escaped(&endpoint.host), endpoint.port)?,
+            Some(endpoint) => write!(out, " broker {} at {};", broker.id, Escaped(&endpoint.address()))?,
             None => write!(out, " broker {}, missing from the metadata;", broker.id)?,
         }
     }

@@ -91,6 +91,12 @@ impl KafkaClient {
         self.shared.poll_age()
     }
 
+    /// How often the poll thread panicked and went on; the panic itself is on standard error.
+    #[must_use]
+    pub fn poll_panics(&self) -> u64 {
+        self.shared.panics()
+    }
+
     /// Ends the client: calls in flight answer [`Cause::Closed`] at once. Waits for librdkafka for 2 s at most;
     /// what takes longer goes on in threads that nobody needs to wait for.
     pub async fn close(&self) {

@@ -52,6 +52,9 @@ fn check_property(name: &str, value: &str) -> Result<(), PropertyError> {
     if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return Err(wrong(format!("cannot be set: {reason}")));
     }
+    if (name == "group.id" && value.is_empty()) || (name == "statistics.interval.ms" && value.trim() == "0") {
+        return Err(wrong("cannot be empty or switched off: the exporter stands on it".to_owned()));
+    }
     if name.contains('\0') || value.contains('\0') {
         return Err(wrong("holds a NUL character".to_owned()));
     }

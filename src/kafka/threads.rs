@@ -1,9 +1,10 @@
 //! The threads of a client: one polls librdkafka, two wait for metadata, which librdkafka answers only to a blocked thread.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -19,6 +20,8 @@ use crate::model::{BrokerId, ClusterMetadata, KafkaCode};
 const ANSWER_WAIT: Duration = Duration::from_millis(100);
 /// How much the poll thread takes from one queue before it looks at the other.
 const MAX_TURN: usize = 256;
+/// How long the poll thread rests after a panic, so that one at every turn does not burn a core.
+const PANIC_PAUSE: Duration = Duration::from_secs(1);
 /// Two, so that a second broker can be asked while a first one is silent.
 const METADATA_THREADS: usize = 2;
 /// How many metadata calls may wait for a thread.
@@ -45,6 +48,8 @@ pub(super) struct Shared {
     started: Instant,
     /// When the poll thread last began a turn, in milliseconds after the start.
     turned: AtomicU64,
+    /// How often the poll thread panicked and went on.
+    panics: AtomicU64,
 }
 
 impl Shared {
@@ -63,6 +68,7 @@ impl Shared {
             stopped: watch::Sender::new(false),
             started: Instant::now(),
             turned: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
         });
         let queue = Arc::new(Mutex::new(queue));
         let spawned = shared.spawn(&handle, &queue, name);
@@ -121,6 +127,11 @@ impl Shared {
         self.started.elapsed().saturating_sub(turned)
     }
 
+    /// How often the poll thread panicked and went on.
+    pub(super) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
     /// Tells the threads to end; does not wait for them.
     pub(super) fn stop(&self) {
         self.stopping.send_replace(true);
@@ -145,8 +156,15 @@ impl Shared {
         while !*self.stopping.borrow() {
             let age = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.turned.store(age, Ordering::Relaxed);
-            self.serve_answers(&handle);
-            serve_client(&handle);
+            // A panic in what an answer or a statistic is made into must not take the client down with it.
+            let turn = AssertUnwindSafe(|| {
+                self.serve_answers(&handle);
+                serve_client(&handle);
+            });
+            if panic::catch_unwind(turn).is_err() {
+                self.panics.fetch_add(1, Ordering::Relaxed);
+                thread::sleep(PANIC_PAUSE);
+            }
         }
         self.pending.close();
         self.handle.write().unwrap_or_else(PoisonError::into_inner).take();

@@ -234,7 +234,7 @@ families! {
         &["collector"], EXPORTER_BY_CLUSTER,
         "When the collector last succeeded; absent before its first success.");
     KAFKASCOPE_PASS_DURATION_SECONDS = histogram("kafkascope_pass_duration_seconds", &[], EXPORTER_BY_CLUSTER,
-        "How long polling passes took, from the first request to the published snapshot.");
+        "How long polling passes took, from the first request to the last answer.");
     KAFKASCOPE_INTERVAL_SECONDS = gauge("kafkascope_interval_seconds", &[], EXPORTER_BY_CLUSTER,
         "Time between the starts of two polling passes.");
     KAFKASCOPE_SNAPSHOT_TIMESTAMP_SECONDS = gauge("kafkascope_snapshot_timestamp_seconds", &[], EXPORTER_BY_CLUSTER,
@@ -247,7 +247,7 @@ families! {
         "Values that were due in a pass and that Kafka was asked for.");
     KAFKASCOPE_BROKER_REQUESTS_TOTAL = counter("kafkascope_broker_requests_total", &["broker", "api"],
         EXPORTER_BY_CLUSTER,
-        "Requests sent to the broker; broker is \"bootstrap\" before its id is known (librdkafka's statistics).");
+        "Requests sent to the broker, without those of the first contact, before its id is known (librdkafka's statistics).");
     KAFKASCOPE_BROKER_ERRORS_TOTAL = counter("kafkascope_broker_errors_total", &["broker", "api"],
         EXPORTER_BY_CLUSTER,
         "Calls that failed or were not answered in time; broker is \"bootstrap\" for calls that any broker may answer.");

@@ -35,8 +35,6 @@ impl KafkaCode {
 
     /// librdkafka: an answer could not be read.
     pub const LOCAL_BAD_MSG: Self = Self(-199);
-    /// librdkafka: the handle was destroyed.
-    pub const LOCAL_DESTROY: Self = Self(-197);
     /// librdkafka: memory or another resource of the machine is used up.
     pub const LOCAL_CRIT_SYS_RESOURCE: Self = Self(-194);
     /// librdkafka: the connection broke.

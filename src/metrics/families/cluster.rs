@@ -36,17 +36,12 @@ pub(super) fn brokers(cluster: &ClusterView, samples: &mut Samples<'_>) {
 
 pub(super) fn broker_info(cluster: &ClusterView, samples: &mut Samples<'_>) {
     let Some(snapshot) = with_metadata(cluster) else { return };
-    let (mut id, mut address) = (String::new(), String::new());
+    let mut id = String::new();
     for (broker, endpoint) in present(snapshot) {
         id.clear();
-        address.clear();
         // Writing into a string cannot fail.
         let _ = write!(id, "{}", broker.id);
-        let _ = match endpoint.host.contains(':') {
-            true => write!(address, "[{}]:{}", endpoint.host, endpoint.port),
-            false => write!(address, "{}:{}", endpoint.host, endpoint.port),
-        };
-        samples.sample(&[&id, &address, broker.rack.as_deref().unwrap_or("")], true);
+        samples.sample(&[&id, &endpoint.address(), broker.rack.as_deref().unwrap_or("")], true);
     }
 }
 
