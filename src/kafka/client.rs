@@ -60,6 +60,8 @@ impl KafkaClient {
         let consumer: BaseConsumer<Observer> = config
             .create_with_context(Observer::new(settings.cluster.clone()))
             .map_err(|error| creation_error(&error))?;
+        // Ends the group's part of librdkafka before it has asked for a coordinator: see `own_properties`.
+        consumer.close_queue().map_err(|error| creation_error(&error))?;
         let observer = consumer.context().clone();
         let shared = Handle::new(consumer).and_then(|handle| Shared::start(handle, &settings.cluster));
         Ok(Self {

@@ -14,7 +14,8 @@ const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration:
 /// librdkafka multiplies `metadata.max.age.ms` by 1000 in 32 bits.
 const MAX_METADATA_AGE_MS: i64 = 2_147_483;
 /// Properties that cannot be set, with the reason.
-const REFUSED: [(&str, &str); 3] = [
+const REFUSED: [(&str, &str); 4] = [
+    ("group.id", "the exporter reads groups and never joins one"),
     ("group.instance.id", "the exporter reads groups and never joins one"),
     ("log.queue", "log lines are read from their queue by the exporter"),
     ("enabled_events", "the exporter chooses the events that it reads"),
@@ -107,9 +108,9 @@ impl ClientSettings {
         let timeout = self.timeout().as_millis().to_string();
         let mut properties = vec![
             ("client.id", "kafkascope".to_owned()),
-            // The group is never joined and need not exist. Without one, librdkafka follows a null pointer when an
-            // OffsetFetch is answered with NOT_COORDINATOR and the like (its issue 5040): a moving coordinator would
-            // end the process. The price is a FindCoordinator every ten minutes and a connection to that coordinator.
+            // Without a group, librdkafka follows a null pointer when an OffsetFetch is answered with NOT_COORDINATOR and
+            // the like (its issue 5040): a moving coordinator would end the process. This one is never joined, and need
+            // neither exist nor be allowed: the client closes it at once, so that its coordinator is not asked for.
             ("group.id", "kafkascope".to_owned()),
             // KIP-714 would have the client push metrics of its own to the brokers.
             ("enable.metrics.push", "false".to_owned()),
@@ -140,9 +141,22 @@ impl ClientSettings {
 /// librdkafka took each property, but not all together.
 pub(super) fn creation_error(error: &NativeError) -> KafkaError {
     property_error(match error {
-        NativeError::ClientCreation(reason) => format!("librdkafka does not take the properties: {reason}"),
+        NativeError::ClientCreation(reason) => {
+            format!("librdkafka does not take the properties: {reason}{}", creation_hint(reason))
+        }
         other => format!("librdkafka cannot set up a client: {other}"),
     })
+}
+
+/// What OpenSSL's words do not say.
+fn creation_hint(reason: &str) -> &'static str {
+    if reason.contains("ssl.key.location") || reason.contains("ssl.key.pem") {
+        " (is the private key encrypted, and its password right?)"
+    } else if reason.contains("private_key") || reason.contains("key values mismatch") {
+        " (does the private key belong to the certificate?)"
+    } else {
+        ""
+    }
 }
 
 fn property_error(text: String) -> KafkaError {
