@@ -66,6 +66,17 @@ fn hint(reason: &str, circumstance: &str) -> Option<&'static str> {
     if reason.contains("wrong version number") {
         return Some("what answers there speaks no TLS: a plaintext listener?");
     }
+    if reason.contains("certificate verify failed") {
+        return Some("tls.ca_file must hold the authority that signed the broker's certificate");
+    }
+    // Alerts 42 (bad_certificate) and 116 (certificate_required, TLS 1.3): a broker's answer to a client without one.
+    if reason.contains("alert bad certificate") || reason.contains("alert certificate required") {
+        return Some("does this listener want a client certificate, tls.cert_file and tls.key_file, that it trusts?");
+    }
+    // In the handshake librdkafka asks the same question itself, but not in every way in which it may end.
+    if reason.ends_with("SSL connection closed by peer") && circumstance.contains("SSL_HANDSHAKE") {
+        return Some("connecting to a PLAINTEXT broker listener?");
+    }
     let (time, state) = circumstance.split_once("ms in state ")?;
     let hung_up = reason.starts_with("Disconnected");
     let at_once = time.parse().is_ok_and(|time| Duration::from_millis(time) < AT_ONCE);

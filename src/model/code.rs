@@ -60,6 +60,23 @@ impl KafkaCode {
     /// librdkafka: no such thing.
     pub const LOCAL_NOENT: Self = Self(-156);
 
+    /// The name in Kafka's protocol guide of a code that people are likely to meet.
+    fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::UNKNOWN_TOPIC_OR_PARTITION => "UNKNOWN_TOPIC_OR_PARTITION",
+            Self::LEADER_NOT_AVAILABLE => "LEADER_NOT_AVAILABLE",
+            Self::NOT_LEADER_OR_FOLLOWER => "NOT_LEADER_OR_FOLLOWER",
+            Self::COORDINATOR_LOAD_IN_PROGRESS => "COORDINATOR_LOAD_IN_PROGRESS",
+            Self::COORDINATOR_NOT_AVAILABLE => "COORDINATOR_NOT_AVAILABLE",
+            Self::NOT_COORDINATOR => "NOT_COORDINATOR",
+            Self::TOPIC_AUTHORIZATION_FAILED => "TOPIC_AUTHORIZATION_FAILED",
+            Self::GROUP_AUTHORIZATION_FAILED => "GROUP_AUTHORIZATION_FAILED",
+            Self::CLUSTER_AUTHORIZATION_FAILED => "CLUSTER_AUTHORIZATION_FAILED",
+            Self::GROUP_ID_NOT_FOUND => "GROUP_ID_NOT_FOUND",
+            _ => return None,
+        })
+    }
+
     /// Whether the code says that all is well.
     #[must_use]
     pub fn is_ok(self) -> bool {
@@ -90,6 +107,9 @@ impl KafkaCode {
 
 impl fmt::Display for KafkaCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Kafka error {}", self.0)
+        match self.name() {
+            Some(name) => write!(f, "{name} ({})", self.0),
+            None => write!(f, "Kafka error {}", self.0),
+        }
     }
 }
