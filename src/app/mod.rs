@@ -4,6 +4,7 @@ mod check;
 mod cluster;
 mod demo;
 mod failures;
+mod findings;
 mod once;
 mod poll;
 mod serve;
