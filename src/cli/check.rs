@@ -6,8 +6,15 @@ use super::flags::{Everything, SettingFlags};
 use super::{CONFIG_ENV, Request, resolve};
 use crate::config::{self, Config, ConfigError, Surroundings, Warning};
 
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  all is well
+  1  with --connect: a cluster is not reached, or something that the exporter needs is refused
+  2  the configuration is wrong; every error is printed, with its line";
+
 /// Arguments of `check`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct CheckArgs {
     /// Config file (YAML) [env: KAFKASCOPE_CONFIG]
     #[arg(value_name = "FILE")]

@@ -111,12 +111,22 @@ fn flag(key: &'static Key) -> Option<Arg> {
     if let Some(env) = key.env() {
         help.push_str(&format!(" [env: {env}]"));
     }
-    let arg = Arg::new(name).long(name).value_name(key.kind.value_name()).help(help).help_heading(heading(key.path));
+    let arg = Arg::new(name).long(name).value_name(value_name(key)).help(help).help_heading(heading(key.path));
     Some(match key.kind {
         Kind::Boolean | Kind::Switch => optional_boolean(arg),
         Kind::List | Kind::Patterns | Kind::Labels | Kind::Properties => arg.action(ArgAction::Append),
         _ => arg.action(ArgAction::Set),
     })
+}
+
+/// What stands for the value in the help: what the setting asks for, where its kind alone says too little.
+fn value_name(key: &Key) -> &'static str {
+    match key.path {
+        "clusters[].bootstrap_servers" => "HOST:PORT,…",
+        "web.listen" => "[HOST]:PORT",
+        "web.telemetry_path" => "PATH",
+        _ => key.kind.value_name(),
+    }
 }
 
 /// `--flag`, `--flag=true`, `--flag=false`; never `--flag true`, which could be a command.

@@ -3,8 +3,8 @@
 /// Arguments of `metrics`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct MetricsArgs {
-    /// How to print it.
-    #[arg(long, value_enum, default_value_t = MetricsOutput::Markdown)]
+    /// markdown (tables as in the README) or json
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true, default_value_t = MetricsOutput::Markdown)]
     pub output: MetricsOutput,
 }
 

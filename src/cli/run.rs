@@ -137,6 +137,11 @@ fn snapshot(args: &SnapshotArgs) -> Exit {
     drop(progress);
     match found {
         Ok(found) => print_found(&found, args.output),
+        // Nothing was asked yet: the properties are wrong.
+        Err(error) if matches!(error.cause, kafka::Cause::Property(_)) => {
+            output::failure(&error.to_string());
+            Exit::Usage
+        }
         Err(error) => failed(&error),
     }
 }

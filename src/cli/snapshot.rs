@@ -12,8 +12,8 @@ pub struct SnapshotArgs {
     /// Config file (YAML) [env: KAFKASCOPE_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// How to print it.
-    #[arg(long, value_enum, default_value_t = SnapshotOutput::Table)]
+    /// table, prometheus (what /metrics would say) or json
+    #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true, default_value_t = SnapshotOutput::Table)]
     pub output: SnapshotOutput,
     /// Flags of single settings.
     #[command(flatten)]

@@ -139,6 +139,10 @@ pub(crate) fn broker_address(text: &str) -> Parsed<String> {
 
 /// Where to listen: `HOST:PORT`, or `:PORT` for every interface.
 pub(crate) fn listen(text: &str) -> Parsed<Listen> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let what = format!("'{text}' is a port without its colon");
+        return Err(ValueError::new(what, format!("write ':{text}' for every interface, or HOST:{text} for one")));
+    }
     let (host, port) = split_address(text, "9308")?;
     Ok(Listen { host: (!host.is_empty()).then(|| host.to_owned()), port })
 }

@@ -38,7 +38,7 @@ log: {level: ${NO_SUCH}}
     check(
         &yaml,
         &[
-            "k.yml:2:15: web.listen: '9308' has no port; write HOST:PORT, such as 9308:9308",
+            "k.yml:2:15: web.listen: '9308' is a port without its colon; write ':9308' for every interface, or HOST:9308 for one",
             "k.yml:2:21: web.colour: unknown key; known here: listen, telemetry_path, max_connections, header_timeout, request_timeout, config_file, admin",
             "k.yml:4:13: polling.interval: '15' has no unit; write 15s if seconds are meant",
             "k.yml:5:18: polling.max_in_flight: 'many' is not a whole number; write a number from 1 to 1000",
