@@ -45,7 +45,14 @@ impl Builder {
     /// Starts it as a daemon on a free port of loopback, logging JSON, and waits until it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Exporter {
-        let mut daemon = self.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
+        self.args(["--listen", "127.0.0.1:0", "--log-format", "json"]).start_as_it_is()
+    }
+
+    /// Starts it as a daemon with nothing but what was given; that must make it listen, and log JSON (which it does
+    /// without being told, for its output is no terminal).
+    #[track_caller]
+    pub(crate) fn start_as_it_is(self) -> Exporter {
+        let mut daemon = self;
         let dir = scratch("exporter");
         let process = Process::start("kafkascope", daemon.command(), &dir.path().join("output.log"));
         let address = eventually("kafkascope listens", LISTENS, || {
@@ -67,7 +74,12 @@ impl Builder {
         shell.args(["-c", "out=$1; shift; exec \"$@\" >\"$out\"", "sh"]).arg(&out);
         let own = self.command();
         shell.arg(own.get_program()).args(own.get_args());
-        shell.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        for (name, value) in own.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
         let process = Process::start("kafkascope", shell, &err);
         let status = process.wait(bound).unwrap_or_else(|fault| panic!("{fault}\n{}", process.tail()));
         Outcome { status, stdout: read(&out), stderr: read(&err) }
@@ -81,6 +93,7 @@ impl Builder {
                 command.env_remove(name);
             }
         }
+        command.env_remove("SASL_USER_PASSWORD");
         command.args(&self.arguments).envs(self.environment.drain(..));
         command
     }

@@ -25,6 +25,8 @@ mod wait;
 mod compare;
 mod harness;
 
+mod bad_input;
+mod commands;
 mod docs;
 mod faults;
 mod faults_simulated;
@@ -33,4 +35,5 @@ mod life;
 mod matrix_groups;
 mod matrix_topics;
 mod moving;
+mod security;
 mod truth;
