@@ -16,6 +16,9 @@ const MAX_LOOKED_AT: usize = 100;
 /// A topic that every cluster has or may have: a login that is refused on it may not describe just any topic.
 const SOME_TOPIC: &str = "__consumer_offsets";
 
+/// A group that need not exist: a login that is refused on it may not describe just any group.
+const SOME_GROUP: &str = "kafkascope";
+
 /// What a check of the connections found.
 #[derive(Debug, Clone)]
 pub struct Connections {
@@ -70,10 +73,9 @@ async fn explore<'a>(client: &KafkaClient, cluster: &'a Cluster, metadata: Clust
         let names: Vec<Arc<str>> = exported.take(MAX_LOOKED_AT).map(|listing| listing.group.clone()).collect();
         groups.push(client.group_operations(*broker, &names).await);
     }
-    let own: Arc<str> = client.group_id().into();
-    let own_group = match metadata.brokers.first() {
+    let some_group = match metadata.brokers.first() {
         // Kafka checks what is allowed before it looks whose group it is, so any broker will do.
-        Some(broker) => client.group_operations(broker.id, std::slice::from_ref(&own)).await.ok(),
+        Some(broker) => client.group_operations(broker.id, &[SOME_GROUP.into()]).await.ok(),
         None => None,
     };
     Findings {
@@ -82,7 +84,7 @@ async fn explore<'a>(client: &KafkaClient, cluster: &'a Cluster, metadata: Clust
         cluster_operations: client.cluster_operations().await,
         topics: client.topic_operations(&names).await,
         some_topic: client.topic_operations(&[SOME_TOPIC.into()]).await.ok(),
-        own_group: own_group.and_then(|mut answers| answers.pop()),
+        some_group,
         metadata,
         lists,
         groups,

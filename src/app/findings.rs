@@ -26,8 +26,8 @@ pub(super) struct Findings<'a> {
     pub(super) some_topic: Option<Vec<Authorized>>,
     /// What is allowed on some of the exported groups, broker by broker.
     pub(super) groups: Vec<Result<Vec<Authorized>, KafkaError>>,
-    /// What is allowed on the group whose coordinator the client asks for.
-    pub(super) own_group: Option<Authorized>,
+    /// What is allowed on a group that was asked for by name, visible or not.
+    pub(super) some_group: Option<Vec<Authorized>>,
 }
 
 impl Findings<'_> {
@@ -52,7 +52,7 @@ impl Findings<'_> {
         }
         if self.lists.values().all(Result::is_ok)
             && self.visible_groups().is_empty()
-            && self.own_group.as_ref().is_some_and(is_refused)
+            && self.some_group.iter().flatten().any(is_refused)
         {
             problems.push("no group is visible to this login: allow it to Describe groups".to_owned());
         }
@@ -73,7 +73,6 @@ impl Findings<'_> {
             }
             Err(error) => writeln!(text, "  allowed on the cluster: not told: {error}"),
         };
-        self.write_own_group(text);
         let problems = self.problems();
         for problem in &problems {
             let _ = writeln!(text, "  ! {problem}");
@@ -116,19 +115,6 @@ impl Findings<'_> {
             let _ = writeln!(text, "    the filters let no group through: look at groups.include and groups.exclude");
         }
         write_allowed(text, self.groups.iter().flatten().flatten());
-    }
-
-    /// Nothing is missing without this permission, but the refusals fill the brokers' logs.
-    fn write_own_group(&self, text: &mut String) {
-        if let Some(own) = self.own_group.as_ref().filter(|own| own.operations.is_err_and_refused()) {
-            let _ = writeln!(
-                text,
-                "  not allowed: Describe on group {:?}, whose coordinator the client asks for. No metric depends on it, \
-                 but it asks about once a second until it is allowed to, and brokers log each refusal. \
-                 Allow it, or name a group that may be described: kafka: {{group.id: NAME}}",
-                own.name
-            );
-        }
     }
 }
 

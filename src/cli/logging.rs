@@ -31,9 +31,12 @@ pub fn init(settings: &LogSettings) {
     }
 }
 
+/// Where rdkafka says at every end that a consumer is closed already, which the exporter's always are.
+const CLOSED_TWICE: &str = "rdkafka::consumer::base_consumer";
+
 /// The level word is for the exporter itself; libraries, librdkafka among them, stay at warn unless named.
 fn filter(level: &str) -> Targets {
-    let mut targets = Targets::new().with_default(LevelFilter::WARN);
+    let mut targets = Targets::new().with_default(LevelFilter::WARN).with_target(CLOSED_TWICE, LevelFilter::OFF);
     for part in level.split(',') {
         let (target, level) = part.rsplit_once('=').unwrap_or(("kafkascope", part));
         if let Ok(level) = LevelFilter::from_str(level) {

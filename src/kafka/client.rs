@@ -38,7 +38,6 @@ pub struct KafkaClient {
     shared: Arc<Shared>,
     observer: Arc<Observer>,
     request_timeout: Duration,
-    group_id: Arc<str>,
     /// The broker that answered Metadata last: cluster and topics are best described by one that is awake.
     awake: AtomicI32,
     /// Some of the brokers that the last metadata named.
@@ -61,13 +60,14 @@ impl KafkaClient {
         let consumer: BaseConsumer<Observer> = config
             .create_with_context(Observer::new(settings.cluster.clone()))
             .map_err(|error| creation_error(&error))?;
+        // Ends the group's part of librdkafka before it has asked for a coordinator: see `own_properties`.
+        consumer.close_queue().map_err(|error| creation_error(&error))?;
         let observer = consumer.context().clone();
         let shared = Handle::new(consumer).and_then(|handle| Shared::start(handle, &settings.cluster));
         Ok(Self {
             shared: shared.map_err(|failure| failure.of(Operation::Connect, Target::Cluster))?,
             observer,
             request_timeout: settings.timeout(),
-            group_id: settings.group_id().into(),
             awake: AtomicI32::new(NO_BROKER),
             brokers: Mutex::default(),
         })
@@ -77,12 +77,6 @@ impl KafkaClient {
     #[must_use]
     pub fn broker_stats(&self) -> Arc<ConnectionStats> {
         self.observer.stats()
-    }
-
-    /// The group whose coordinator librdkafka asks for; it is never joined and need not exist.
-    #[must_use]
-    pub fn group_id(&self) -> &str {
-        &self.group_id
     }
 
     /// How long ago the poll thread last turned: it turns several times a second, whatever the brokers do.

@@ -73,6 +73,10 @@ fn hint(reason: &str, circumstance: &str) -> Option<&'static str> {
     if reason.contains("alert bad certificate") || reason.contains("alert certificate required") {
         return Some("does this listener want a client certificate, tls.cert_file and tls.key_file, that it trusts?");
     }
+    // In the handshake librdkafka asks the same question itself, but not in every way in which it may end.
+    if reason.ends_with("SSL connection closed by peer") && circumstance.contains("SSL_HANDSHAKE") {
+        return Some("connecting to a PLAINTEXT broker listener?");
+    }
     let (time, state) = circumstance.split_once("ms in state ")?;
     let hung_up = reason.starts_with("Disconnected");
     let at_once = time.parse().is_ok_and(|time| Duration::from_millis(time) < AT_ONCE);

@@ -10,13 +10,14 @@ use rdkafka::error::KafkaError as NativeError;
 use super::{Cause, KafkaError, Operation, Target};
 
 /// The shortest and the longest request time-out that librdkafka can keep.
-const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
-/// The group that a client names as its own; see `own_properties`.
-const GROUP_ID: &str = "kafkascope";
+const REQUEST_TIMEOUT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(300));
+/// The shortest time that librdkafka lets a connection take to be set up.
+const MIN_CONNECTION_SETUP: Duration = Duration::from_secs(1);
 /// librdkafka multiplies `metadata.max.age.ms` by 1000 in 32 bits.
 const MAX_METADATA_AGE_MS: i64 = 2_147_483;
 /// Properties that cannot be set, with the reason.
-const REFUSED: [(&str, &str); 3] = [
+const REFUSED: [(&str, &str); 4] = [
+    ("group.id", "the exporter reads groups and never joins one"),
     ("group.instance.id", "the exporter reads groups and never joins one"),
     ("log.queue", "log lines are read from their queue by the exporter"),
     ("enabled_events", "the exporter chooses the events that it reads"),
@@ -29,7 +30,7 @@ pub struct ClientSettings {
     pub cluster: Arc<str>,
     /// librdkafka properties, `bootstrap.servers` among them. Of one given twice the last counts.
     pub properties: Vec<(String, String)>,
-    /// How long one request may take. It is held between 1 s and 5 min.
+    /// How long one request may take. It is held between 100 ms and 5 min.
     pub request_timeout: Duration,
 }
 
@@ -52,8 +53,8 @@ fn check_property(name: &str, value: &str) -> Result<(), PropertyError> {
     if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return Err(wrong(format!("cannot be set: {reason}")));
     }
-    if (name == "group.id" && value.is_empty()) || (name == "statistics.interval.ms" && value.trim() == "0") {
-        return Err(wrong("cannot be empty or switched off: the exporter stands on it".to_owned()));
+    if name == "statistics.interval.ms" && value.trim() == "0" {
+        return Err(wrong("cannot be 0: the connection metrics are made of these statistics".to_owned()));
     }
     if name.contains('\0') || value.contains('\0') {
         return Err(wrong("holds a NUL character".to_owned()));
@@ -72,11 +73,6 @@ impl ClientSettings {
     /// The request time-out within its bounds.
     pub(super) fn timeout(&self) -> Duration {
         self.request_timeout.clamp(REQUEST_TIMEOUT.0, REQUEST_TIMEOUT.1)
-    }
-
-    /// The group whose coordinator the client asks for.
-    pub(super) fn group_id(&self) -> &str {
-        self.value("group.id").unwrap_or(GROUP_ID)
     }
 
     fn value(&self, name: &str) -> Option<&str> {
@@ -117,11 +113,10 @@ impl ClientSettings {
         let timeout = self.timeout().as_millis().to_string();
         let mut properties = vec![
             ("client.id", "kafkascope".to_owned()),
-            // The group is never joined and need not exist. Without one, librdkafka follows a null pointer when an
-            // OffsetFetch is answered with NOT_COORDINATOR and the like (its issue 5040): a moving coordinator would
-            // end the process. The price is a FindCoordinator every ten minutes and a connection to that coordinator;
-            // where ACLs refuse it (Describe on the group), one a second, which `check --connect` tells.
-            ("group.id", GROUP_ID.to_owned()),
+            // Without a group, librdkafka follows a null pointer when an OffsetFetch is answered with NOT_COORDINATOR and
+            // the like (its issue 5040): a moving coordinator would end the process. This one is never joined, and need
+            // neither exist nor be allowed: the client closes it at once, so that its coordinator is not asked for.
+            ("group.id", "kafkascope".to_owned()),
             // KIP-714 would have the client push metrics of its own to the brokers.
             ("enable.metrics.push", "false".to_owned()),
             // Says why a listener hung up (it wants TLS, it wants SASL). Such lines go into the errors of calls.
@@ -133,7 +128,7 @@ impl ClientSettings {
             ("topic.metadata.refresh.interval.ms", "-1".to_owned()),
             ("allow.auto.create.topics", "false".to_owned()),
             ("socket.timeout.ms", timeout.clone()),
-            ("socket.connection.setup.timeout.ms", timeout.clone()),
+            ("socket.connection.setup.timeout.ms", self.timeout().max(MIN_CONNECTION_SETUP).as_millis().to_string()),
             ("api.version.request.timeout.ms", timeout),
             // Waiting for records must be shorter than the socket's time-out; the exporter reads none.
             ("fetch.wait.max.ms", "0".to_owned()),
