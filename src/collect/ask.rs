@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::StreamExt;
 use futures_util::stream;
+use futures_util::{Stream, StreamExt};
 use tokio::sync::Semaphore;
 
 use crate::kafka::{Cause, KafkaError, Operation, Target};
@@ -73,14 +73,29 @@ impl<K> Asker<K> {
 }
 
 /// Runs calls broker by broker, the brokers side by side: a slow one does not stand in the way of another's calls.
-pub(super) async fn each_broker<C, F, R>(calls: BTreeMap<BrokerId, Vec<C>>, run: impl Fn(BrokerId, C) -> F) -> Vec<R>
+/// Answers come as they arrive, so that who takes them in at once need not hold them all.
+pub(super) fn answers<C, F, R>(
+    calls: BTreeMap<BrokerId, Vec<C>>,
+    run: impl Fn(BrokerId, C) -> F + Clone,
+) -> impl Stream<Item = R>
 where
     F: Future<Output = R>,
 {
-    let run = &run;
-    let queues = calls.into_iter().map(|(broker, calls)| {
+    let queues = calls.into_iter().map(move |(broker, calls)| {
+        let run = run.clone();
         stream::iter(calls).map(move |call| run(broker, call)).buffer_unordered(MAX_IN_FLIGHT_PER_BROKER)
     });
     // Every stream of the selection is bounded by itself, and all together by the semaphore of the asker.
-    stream::select_all(queues.map(Box::pin)).collect().await
+    stream::select_all(queues.map(Box::pin))
+}
+
+/// All answers of [`answers`].
+pub(super) async fn each_broker<C, F, R>(
+    calls: BTreeMap<BrokerId, Vec<C>>,
+    run: impl Fn(BrokerId, C) -> F + Clone,
+) -> Vec<R>
+where
+    F: Future<Output = R>,
+{
+    answers(calls, run).collect().await
 }

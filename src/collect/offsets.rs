@@ -1,9 +1,12 @@
 //! The offsets collector: log start and end of every partition, asked of the partition's leader.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 
-use super::ask::{Asker, each_broker};
+use futures_util::StreamExt;
+
+use super::ask::{Asker, answers};
 use super::report::PassReport;
 use crate::kafka::{Cause, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{BrokerId, KafkaCode, ListedPartition, OffsetSpec, PartitionId, TopicPartitions, TopicRows};
@@ -25,14 +28,13 @@ pub(super) async fn ask<K: KafkaApi>(
     read: ReadAt,
     report: &mut PassReport,
 ) -> Vec<Arc<str>> {
-    let results: Vec<(BrokerId, Result<Rows, KafkaError>)> =
-        each_broker(plan(world), |leader, partitions| async move {
-            let call = asker.api.list_offsets(leader, spec, &partitions);
-            (leader, asker.broker(Operation::ListOffsets, Target::Broker(leader), call).await)
-        })
-        .await;
+    let mut answers = pin!(answers(plan(world), |leader, partitions: Vec<TopicPartitions>| async move {
+        let call = asker.api.list_offsets(leader, spec, &partitions);
+        let result: Result<Rows, KafkaError> = asker.broker(Operation::ListOffsets, Target::Broker(leader), call).await;
+        (leader, result)
+    }));
     let mut fell = Vec::new();
-    for (leader, result) in results {
+    while let Some((leader, result)) = answers.next().await {
         match result {
             Ok(rows) => {
                 if let Some(error) = failure(leader, &rows) {
