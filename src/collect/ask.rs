@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::StreamExt;
 use futures_util::stream;
+use futures_util::{Stream, StreamExt};
 use tokio::sync::Semaphore;
 
 use crate::kafka::{Cause, KafkaError, Operation, Target};
@@ -80,19 +80,33 @@ impl<K> Asker<K> {
     }
 
     /// Runs calls broker by broker, the brokers side by side: a slow one does not stand in the way of another's calls.
+    /// Answers come as they arrive, so that who takes them in at once need not hold them all.
+    pub(super) fn answers<C, F, R>(
+        &self,
+        calls: BTreeMap<BrokerId, Vec<C>>,
+        run: impl Fn(BrokerId, C) -> F + Clone,
+    ) -> impl Stream<Item = R>
+    where
+        F: Future<Output = R>,
+    {
+        let per_broker = self.per_broker;
+        let queues = calls.into_iter().map(move |(broker, calls)| {
+            let run = run.clone();
+            stream::iter(calls).map(move |call| run(broker, call)).buffer_unordered(per_broker)
+        });
+        // Every stream of the selection is bounded by itself, and all together by the semaphore.
+        stream::select_all(queues.map(Box::pin))
+    }
+
+    /// All of the answers at once.
     pub(super) async fn each_broker<C, F, R>(
         &self,
         calls: BTreeMap<BrokerId, Vec<C>>,
-        run: impl Fn(BrokerId, C) -> F,
+        run: impl Fn(BrokerId, C) -> F + Clone,
     ) -> Vec<R>
     where
         F: Future<Output = R>,
     {
-        let run = &run;
-        let queues = calls.into_iter().map(|(broker, calls)| {
-            stream::iter(calls).map(move |call| run(broker, call)).buffer_unordered(self.per_broker)
-        });
-        // Every stream of the selection is bounded by itself, and all together by the semaphore.
-        stream::select_all(queues.map(Box::pin)).collect().await
+        self.answers(calls, run).collect().await
     }
 }

@@ -1,6 +1,9 @@
 //! The commits collector: what each group has committed, one call a group at its coordinator.
 
+use std::pin::pin;
 use std::sync::Arc;
+
+use futures_util::StreamExt;
 
 use super::ask::Asker;
 use super::clock::Clock;
@@ -26,15 +29,13 @@ pub(super) async fn ask<K: KafkaApi>(
     let round = world.round;
     let named = named_partitions(world, scope);
     let named = named.as_deref();
-    let results: Vec<(Arc<str>, ReadAt, Result<CommittedOffsets, KafkaError>)> = asker
-        .each_broker(by_coordinator(world), |coordinator, group| async move {
-            let call = asker.api.committed_offsets(coordinator, &group, named);
-            let target = Target::Group(group.clone(), coordinator);
-            let result = asker.broker(Operation::OffsetFetch, target, call).await;
-            (group, ReadAt { round, instants: clock.now() }, result)
-        })
-        .await;
-    for (group, read, result) in results {
+    let mut answers = pin!(asker.answers(by_coordinator(world), |coordinator, group: Arc<str>| async move {
+        let call = asker.api.committed_offsets(coordinator, &group, named);
+        let target = Target::Group(group.clone(), coordinator);
+        let result: Result<CommittedOffsets, KafkaError> = asker.broker(Operation::OffsetFetch, target, call).await;
+        (group, ReadAt { round, instants: clock.now() }, result)
+    }));
+    while let Some((group, read, result)) = answers.next().await {
         match result {
             Ok(commits) => {
                 if let Some(error) = failure(world, &group, &commits) {

@@ -1,7 +1,10 @@
 //! The offsets collector: log start and end of every partition, asked of the partition's leader.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
+
+use futures_util::StreamExt;
 
 use super::ask::Asker;
 use super::report::PassReport;
@@ -25,14 +28,13 @@ pub(super) async fn ask<K: KafkaApi>(
     read: ReadAt,
     report: &mut PassReport,
 ) -> Vec<Arc<str>> {
-    let results: Vec<(BrokerId, Result<Rows, KafkaError>)> = asker
-        .each_broker(plan(world), |leader, partitions| async move {
-            let call = asker.api.list_offsets(leader, spec, &partitions);
-            (leader, asker.broker(Operation::ListOffsets, Target::Broker(leader), call).await)
-        })
-        .await;
+    let mut answers = pin!(asker.answers(plan(world), |leader, partitions: Vec<TopicPartitions>| async move {
+        let call = asker.api.list_offsets(leader, spec, &partitions);
+        let result: Result<Rows, KafkaError> = asker.broker(Operation::ListOffsets, Target::Broker(leader), call).await;
+        (leader, result)
+    }));
     let mut fell = Vec::new();
-    for (leader, result) in results {
+    while let Some((leader, result)) = answers.next().await {
         match result {
             Ok(rows) => {
                 if let Some(error) = failure(leader, &rows) {

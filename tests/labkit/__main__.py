@@ -85,7 +85,7 @@ def report(options, found):
     fast, slow = found["fast"], found["slow"]
     passes, requests = found["requests"]
     yield f"- {machine()}"
-    yield f"- Apache Kafka {options.kafka}: {BROKERS} brokers and a controller, Kafka's own settings; {TOPICS} topics × "
+    yield f"- Apache Kafka {options.kafka}: {BROKERS} brokers and a controller, Kafka's own settings; {TOPICS} topics ×"
     yield f"  {PARTITIONS} partitions × {BROKERS} replicas, {GROUPS} groups with {TOPICS_PER_GROUP * PARTITIONS} committed partitions each"
     yield f"- kafkascope at its defaults but for the interval; {datetime.date.today()}"
     yield ""
@@ -108,7 +108,7 @@ def report(options, found):
     yield f"- Between passes: {milliseconds(found['idle_cpu'] * 60 / IDLE_SECONDS)} of CPU and {found['idle_switches'] * 60 / IDLE_SECONDS:,.0f} switches of threads a minute"
     yield f"- Brokers alone, all three: {found['baseline']:.2%} of a core, taken off above"
     yield ""
-    yield f"Requests a pass, over {passes} passes: {sum(requests.values()):.1f}"
+    yield f"Requests a pass, over {passes} passes: {sum(requests.values()):.1f} (DescribeTopics counts as Metadata: librdkafka asks so)"
     yield ""
     yield "| API | requests a pass |"
     yield "|---|---|"

@@ -80,10 +80,12 @@ class Exporter:
         cost.seconds = time.monotonic() - begun
         cost.switches = self.process.switches() - switches
         end = self.own()
-        count = total(end, "kafkascope_pass_duration_seconds_count") - total(start, "kafkascope_pass_duration_seconds_count")
+        count, wall = (
+            total(end, f"kafkascope_pass_duration_seconds_{part}") - total(start, f"kafkascope_pass_duration_seconds_{part}")
+            for part in ("count", "sum")
+        )
         if count != passes:
-            raise RuntimeError(f"{count} passes in a window of {passes}: is the machine too busy?")
-        wall = total(end, "kafkascope_pass_duration_seconds_sum") - total(start, "kafkascope_pass_duration_seconds_sum")
+            raise RuntimeError(f"{count:.0f} passes in a window of {passes}: is the machine too busy?")
         cost.pass_seconds = wall / passes
         cost.scrapes = [took for took, _, _ in scraped]
         if scraped:
