@@ -1,6 +1,6 @@
 //! One pass over a cluster, in the order that keeps its numbers coherent.
 //!
-//! Metadata, then every broker's list of groups, then log starts beside group descriptions, then commits, then ends:
+//! Metadata, then every broker's list of groups, then log starts, then group descriptions, then commits, then ends:
 //! a log start is read before the commit that it is compared with, and an end after it. So no lag is ever negative by
 //! a race, and nothing counts as lost that the group read meanwhile.
 
