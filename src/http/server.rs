@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -37,7 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Serves until `shutdown` is done, then lets responses end for a second at most.
 ///
 /// # Errors
-/// When a listener cannot be given to the runtime. Nothing that a client does ends it.
+/// When a listener cannot be given to the runtime, or accepting ends by itself. Nothing that a client does ends it.
 pub async fn serve(
     listeners: Vec<StdListener>,
     state: Arc<HttpState>,
@@ -56,7 +57,10 @@ pub async fn serve(
     for listener in listeners {
         accepting.spawn(server.clone().accept(listener));
     }
-    shutdown.await;
+    tokio::select! {
+        () = shutdown => {}
+        Some(_) = accepting.join_next() => return Err(io::Error::other("connections are not accepted any more")),
+    }
     let _ = stop.send(true);
     while accepting.join_next().await.is_some() {}
     Ok(())
@@ -155,6 +159,10 @@ impl Server {
         let (parts, _) = request.into_parts();
         let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
         let mut answer = answer(&self.state, &head, is_reserved);
+        if self.ordinary.available_permits() == 0 {
+            // The last place is not for keeping: idle clients must not lock a scraper out.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         answer.body_mut().hold(responding);
         answer
     }

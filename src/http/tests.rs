@@ -163,9 +163,7 @@ async fn a_quiet_scraper_keeps_its_connection() {
 async fn beyond_the_bound_health_still_answers_and_the_rest_waits() {
     let settings = HttpSettings { max_connections: 1, ..HttpSettings::default() };
     let server = Server::start(state_with(vec![Cluster::polled(None, 1, 1)], settings));
-    let mut holder = TcpStream::connect(server.address).await.unwrap();
-    send(&mut holder, "GET", "/-/healthy", "").await;
-    assert_eq!(Received::read(&mut holder, true).await.status, 200);
+    let holder = TcpStream::connect(server.address).await.unwrap();
     assert_eq!(request(server.address, "GET", "/-/healthy", "").await.status, 200);
     let refused = request(server.address, "GET", "/metrics", "").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
@@ -178,6 +176,26 @@ async fn beyond_the_bound_health_still_answers_and_the_rest_waits() {
     let waiting = timeout(BOUND, request(server.address, "GET", "/-/healthy", "")).await;
     assert_eq!(waiting.unwrap().status, 200);
     drop((silent, holder));
+    let served = async {
+        while request(server.address, "GET", "/metrics", "").await.status != 200 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(BOUND, served).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn idle_clients_do_not_lock_a_scraper_out() {
+    let settings = HttpSettings { max_connections: 2, ..HttpSettings::default() };
+    let server = Server::start(state_with(vec![Cluster::polled(None, 1, 1)], settings));
+    let mut idle = Vec::new();
+    for kept in [None, Some("close")] {
+        let mut client = TcpStream::connect(server.address).await.unwrap();
+        send(&mut client, "GET", "/-/healthy", "").await;
+        assert_eq!(Received::read(&mut client, true).await.header("connection"), kept, "the last place is not kept");
+        idle.push(client);
+    }
     let served = async {
         while request(server.address, "GET", "/metrics", "").await.status != 200 {
             sleep(Duration::from_millis(20)).await;

@@ -35,7 +35,8 @@ impl ConnectionErrors {
         }
         if self.errors.len() < MAX_CONNECTIONS {
             let (reason, circumstance) = reason.rsplit_once(" (after ").unwrap_or((reason, ""));
-            let hint = hint(reason, circumstance).map(|hint| format!(" ({hint})")).unwrap_or_default();
+            let reason = plainly(reason);
+            let hint = hint(&reason, circumstance).map(|hint| format!(" ({hint})")).unwrap_or_default();
             self.errors.insert((broker, address.to_owned()), (format!("{address}: {reason}{hint}"), now));
         }
         true
@@ -59,6 +60,15 @@ impl ConnectionErrors {
             None => newest(&|_| true),
         }
     }
+}
+
+/// What librdkafka says, without what misleads: a broker that accepts and does not answer is not one of before 0.10.
+fn plainly(reason: &str) -> String {
+    if reason.starts_with("ApiVersionRequest failed") && reason.contains("Timed out") {
+        return "the connection is accepted, and nothing answers: is the broker hung, or is this not its port?"
+            .to_owned();
+    }
+    reason.replace("Local: ", "")
 }
 
 /// What a person needs to know and librdkafka does not say. The circumstance is like `3ms in state UP)`.
@@ -125,6 +135,11 @@ mod tests {
         assert_eq!(told.as_deref(), Some("b:1: Disconnected: receive 0 after POLLIN (does this listener want TLS?)"));
         let told = tells(&format!("{hung_up} UP)"));
         assert_eq!(told.as_deref(), Some("b:1: Disconnected: receive 0 after POLLIN (does this listener want SASL?)"));
+        let told = tells(
+            "b:1/1: ApiVersionRequest failed: Local: Timed out: probably due to broker version < 0.10 \
+             (see api.version.request configuration) (after 3000ms in state APIVERSION_QUERY)",
+        );
+        assert!(told.is_some_and(|told| told.starts_with("b:1: the connection is accepted, and nothing answers")));
         let told = tells("b:1/1: Disconnected (after 86400000ms in state UP)");
         assert_eq!(told.as_deref(), Some("b:1: Disconnected"));
     }
