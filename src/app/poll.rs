@@ -163,3 +163,78 @@ impl PassLog {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::collect::{GroupScope, NamePredicate, TopicScope};
+    use crate::http::Heartbeats;
+    use crate::kafka::ClientSettings;
+    use crate::model::{Broker, BrokerId, ClusterMetadata};
+    use crate::state::{CollectorName, Collectors};
+
+    /// A task whose cluster does not exist; nothing here asks it.
+    fn task(max_age: Duration) -> ClusterTask {
+        let settings = ClientSettings {
+            cluster: "".into(),
+            properties: vec![("bootstrap.servers".to_owned(), "127.0.0.1:1".to_owned())],
+            request_timeout: Duration::from_secs(1),
+        };
+        let heartbeats = Arc::new(Heartbeats::default());
+        ClusterTask {
+            client: Arc::new(KafkaClient::connect(&settings).unwrap()),
+            settings: PollSettings {
+                topics: TopicScope { names: NamePredicate::everything() },
+                groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
+                collectors: CollectorName::ALL.to_vec(),
+                max_in_flight: 1,
+                interval: Duration::from_secs(15),
+            },
+            max_age,
+            source: Arc::new(ClusterSource::new(None, vec!["127.0.0.1:1".to_owned()])),
+            own: Arc::new(OwnMetrics::new("0", None).unwrap()),
+            clock: SystemClock::start(),
+            poller_beat: heartbeats.register("poller"),
+            native_beat: heartbeats.register("native"),
+        }
+    }
+
+    /// Publishes a world that was read just now.
+    fn publish_world(task: &ClusterTask) {
+        let mut world = World::new(Collectors::new(|_| true));
+        let broker = Broker { id: BrokerId(1), host: "b".into(), port: 9092 };
+        world.apply_metadata(&ClusterMetadata { brokers: vec![broker], topics: Vec::new() }, |_| true, task.now());
+        let now = task.clock.now();
+        CollectorName::ALL.iter().for_each(|name| world.collectors.record(*name, true, Duration::ZERO, now.wall));
+        task.publish(&world, &PassReport::default());
+    }
+
+    #[tokio::test]
+    async fn after_a_panic_polling_goes_on_from_what_was_known_and_says_so() {
+        let task = task(Duration::from_secs(60));
+        assert!(task.go_on_from().is_none(), "a first start knows nothing");
+        publish_world(&task);
+        let world = task.go_on_from().unwrap();
+        assert_eq!(world.brokers.len(), 1, "what was known stays");
+        let shown = task.source.snapshot.load_full().unwrap();
+        assert!(!shown.world.up, "nobody polls just now");
+        assert!(CollectorName::ALL.iter().all(|name| !shown.world.collectors.get(*name).unwrap().success));
+        assert!(task.source.last_error.load_full().is_some());
+    }
+
+    #[tokio::test]
+    async fn values_expire_while_nobody_polls() {
+        let task = task(Duration::from_millis(50));
+        publish_world(&task);
+        assert!(task.source.snapshot.load_full().unwrap().has_metadata());
+        let expire = tokio::spawn(task.clone().expire());
+        let gone = async {
+            while task.source.snapshot.load_full().unwrap().has_metadata() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+        expire.abort();
+    }
+}

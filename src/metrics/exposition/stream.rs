@@ -87,7 +87,7 @@ struct Cursor {
     item: usize,
 }
 
-/// An exposition on its way out. Memory: one chunk, whatever the size of the whole.
+/// An exposition on its way out. Memory: one chunk and the one topic or group that ends it, whatever the size of the whole.
 #[derive(Debug)]
 pub struct Exposition {
     view: View,
