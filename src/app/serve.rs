@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::cluster;
 use super::poll::ClusterTask;
-use super::stop::{Stop, Stopper, stop_pair, wait_for_signal};
+use super::stop::{Signals, Stop, Stopper, stop_pair};
 use super::supervise::supervise;
 use crate::collect::SystemClock;
 use crate::config::{Config, Listen, Web};
@@ -89,6 +89,8 @@ pub fn polling_runtime() -> io::Result<Runtime> {
 }
 
 async fn run(config: &Config, listening: impl FnOnce(&[SocketAddr])) -> Result<(), ServeError> {
+    // First of all: a signal that comes during start-up must end in an orderly way, too.
+    let signals = Signals::install()?;
     let listeners = listen(&config.web)?;
     let addresses: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     let own = Arc::new(OwnMetrics::new(env!("CARGO_PKG_VERSION"), option_env!("KAFKASCOPE_REVISION"))?);
@@ -104,7 +106,7 @@ async fn run(config: &Config, listening: impl FnOnce(&[SocketAddr])) -> Result<(
     listening(&addresses);
     let clients: Vec<Arc<KafkaClient>> = clusters.iter().map(|task| task.client.clone()).collect();
     let tasks: Vec<JoinHandle<()>> = clusters.iter().flat_map(|task| start_cluster(task, &stop)).collect();
-    wait_and_stop(stopper, tasks, clients, web).await
+    wait_and_stop(signals, stopper, tasks, clients, web).await
 }
 
 fn listen(web: &Web) -> Result<Vec<TcpListener>, ServeError> {
@@ -189,14 +191,15 @@ fn start_cluster(task: &ClusterTask, stop: &Stop) -> [JoinHandle<()>; 2] {
 
 /// Waits for a signal, then ends everything within seconds, whatever the brokers do.
 async fn wait_and_stop(
+    mut signals: Signals,
     stopper: Stopper,
     tasks: Vec<JoinHandle<()>>,
     clients: Vec<Arc<KafkaClient>>,
     mut web: oneshot::Receiver<io::Result<()>>,
 ) -> Result<(), ServeError> {
     let failure = tokio::select! {
-        signal = wait_for_signal() => {
-            tracing::info!("{} received, stopping", signal?);
+        signal = signals.first() => {
+            tracing::info!("{signal} received, stopping");
             None
         }
         ended = &mut web => Some(match ended {
