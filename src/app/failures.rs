@@ -9,6 +9,8 @@ use crate::model::{BrokerId, KafkaCode, Moment};
 
 /// A failure that goes on is said again after this time.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(300);
+/// One that comes back after its end was said is said anew after this time: not at once, or one that flaps would flood.
+const SAY_ANEW_AFTER: Duration = Duration::from_secs(60);
 /// Kinds of failures that are remembered. Beyond it new kinds are not told apart from each other.
 const MAX_KINDS: usize = 1024;
 
@@ -74,28 +76,29 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// Takes in the failures of one pass. Returns the lines to log.
-    pub(super) fn lines(&mut self, errors: &[KafkaError], now: Moment) -> Lines {
+    /// Takes in the failures of one pass. Returns the lines to log. `is_well` says whether a broker, or the cluster as a
+    /// whole, answered in this pass: that a call did not fail says nothing when it was not made.
+    pub(super) fn lines(
+        &mut self,
+        errors: &[KafkaError],
+        is_well: impl Fn(Option<BrokerId>) -> bool,
+        now: Moment,
+    ) -> Lines {
         let mut met: Vec<(Kind, &KafkaError, u64)> = Vec::new();
-        let mut left_alone: Vec<Option<BrokerId>> = Vec::new();
         for error in errors {
-            let Some(kind) = Kind::of(error) else {
-                left_alone.push(error.target.broker());
-                continue;
-            };
+            let Some(kind) = Kind::of(error) else { continue };
             match met.iter_mut().find(|(known, _, _)| *known == kind) {
                 Some((_, _, count)) => *count += 1,
                 None => met.push((kind, error, 1)),
             }
         }
         let failures = met.iter().filter_map(|(kind, error, count)| self.line(kind, error, *count, now)).collect();
-        // What was not asked is not over.
-        let goes_on = |kind: &Kind| met.iter().any(|(known, ..)| known == kind) || left_alone.contains(&kind.broker);
+        let is_met = |kind: &Kind| met.iter().any(|(known, ..)| known == kind);
         let mut recoveries = Vec::new();
-        for (kind, seen) in self.seen.iter_mut().filter(|(kind, _)| !goes_on(kind)) {
+        for (kind, seen) in self.seen.iter_mut().filter(|(kind, _)| !is_met(kind) && is_well(kind.broker)) {
             recoveries.extend(seen.since.take().map(|since| kind.recovery(now.since(since))));
         }
-        self.seen.retain(|kind, seen| goes_on(kind) || now.since(seen.said_at) < SAY_AGAIN_AFTER);
+        self.seen.retain(|kind, seen| is_met(kind) || now.since(seen.said_at) < SAY_AGAIN_AFTER);
         recoveries.sort_unstable();
         Lines { failures, recoveries }
     }
@@ -109,6 +112,11 @@ impl Failures {
         };
         let more = |count: u64| if count > 1 { format!(" (and {} more like it)", count - 1) } else { String::new() };
         match self.seen.get_mut(&kind) {
+            Some(seen) if seen.since.is_none() && now.since(seen.said_at) >= SAY_ANEW_AFTER => {
+                let line = format!("{error}{}", more(seen.unsaid + count));
+                *seen = Seen { said_at: now, unsaid: 0, since: Some(now) };
+                Some(line)
+            }
             Some(seen) if now.since(seen.said_at) < SAY_AGAIN_AFTER => {
                 seen.unsaid += count;
                 None
@@ -139,7 +147,7 @@ mod tests {
     fn a_failure_is_said_once_and_again_after_a_while() {
         let mut failures = Failures::default();
         let errors = [error(1, Cause::NoAnswer), error(1, Cause::NoAnswer), error(2, Cause::NoAnswer)];
-        let first = failures.lines(&errors, Moment(0));
+        let first = failures.lines(&errors, |_| true, Moment(0));
         assert_eq!(
             first.failures,
             [
@@ -147,8 +155,8 @@ mod tests {
                 "ListOffsets to broker 2 failed: no answer at all"
             ]
         );
-        assert_eq!(failures.lines(&errors, Moment(15_000)), Lines::default());
-        let again = failures.lines(&errors[..2], Moment(300_000));
+        assert_eq!(failures.lines(&errors, |_| true, Moment(15_000)), Lines::default());
+        let again = failures.lines(&errors[..2], |_| true, Moment(300_000));
         assert_eq!(
             again.failures,
             ["ListOffsets to broker 1 failed: no answer at all; still failing (and 3 more like it)"]
@@ -157,32 +165,29 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_failure_is_said_once() {
+    fn the_end_of_a_failure_is_said_once_and_only_when_it_is_known() {
         let mut failures = Failures::default();
-        failures.lines(&[error(1, Cause::NoAnswer)], Moment(0));
-        let not_asked = [error(1, Cause::NotAsked)];
-        assert_eq!(failures.lines(&not_asked, Moment(15_000)), Lines::default(), "what is left alone is not over");
-        let over = failures.lines(&[], Moment(30_000));
+        let failing = [error(1, Cause::NoAnswer)];
+        failures.lines(&failing, |_| false, Moment(0));
+        assert_eq!(failures.lines(&[], |_| false, Moment(15_000)), Lines::default(), "what was not asked is not over");
+        let over = failures.lines(&[], |_| true, Moment(30_000));
         assert_eq!(over.recoveries, ["ListOffsets to broker 1 works again after 30 s"]);
-        assert_eq!(failures.lines(&[], Moment(45_000)), Lines::default());
-        assert_eq!(
-            failures.lines(&[error(1, Cause::NoAnswer)], Moment(60_000)),
-            Lines::default(),
-            "it was said lately"
-        );
-        assert_eq!(failures.lines(&[], Moment(75_000)), Lines::default(), "and so was its end");
+        assert_eq!(failures.lines(&[], |_| true, Moment(35_000)), Lines::default());
+        assert_eq!(failures.lines(&failing, |_| false, Moment(45_000)), Lines::default(), "it was said lately");
+        let anew = failures.lines(&failing, |_| false, Moment(60_000));
+        assert_eq!(anew.failures, ["ListOffsets to broker 1 failed: no answer at all (and 1 more like it)"]);
     }
 
     #[test]
     fn what_follows_from_another_failure_is_not_said() {
-        assert_eq!(Failures::default().lines(&[error(1, Cause::NotAsked)], Moment(0)), Lines::default());
+        assert_eq!(Failures::default().lines(&[error(1, Cause::NotAsked)], |_| false, Moment(0)), Lines::default());
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut failures = Failures::default();
         let errors: Vec<KafkaError> = (0..2 * 1024).map(|broker| error(broker, Cause::NoAnswer)).collect();
-        failures.lines(&errors, Moment(0));
+        failures.lines(&errors, |_| true, Moment(0));
         assert!(failures.seen.len() <= MAX_KINDS + 1);
     }
 }

@@ -7,9 +7,9 @@ use super::failures::Failures;
 use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
 use crate::http::Beat;
-use crate::kafka::KafkaClient;
+use crate::kafka::{KafkaClient, Operation};
 use crate::metrics::{Cache, ClusterSource, OwnMetrics};
-use crate::model::Moment;
+use crate::model::{BrokerId, Moment};
 use crate::schedule::FixedInterval;
 use crate::state::World;
 
@@ -78,7 +78,7 @@ impl ClusterTask {
     fn go_on_from(&self) -> Option<World> {
         let last = self.source.snapshot.load_full()?;
         let mut world = last.world.clone();
-        world.mark_unreachable();
+        world.up = false;
         world.collectors.fail_all();
         let snapshot = Snapshot::derive(&world, Some(&last), self.max_age, self.clock.now());
         self.source.last_error.store(Some(Arc::new("the poller panicked and was started again".to_owned())));
@@ -121,6 +121,14 @@ impl ClusterTask {
     }
 }
 
+/// Whether a broker answered in this pass, or, without one, whether the cluster as a whole told its metadata.
+fn is_well(world: &World, report: &PassReport, broker: Option<BrokerId>) -> bool {
+    match broker {
+        Some(broker) => world.brokers.iter().any(|known| known.id == broker && known.answers),
+        None => !report.errors.iter().any(|error| error.operation == Operation::Metadata),
+    }
+}
+
 /// What the log says of one cluster's passes.
 #[derive(Default)]
 struct PassLog {
@@ -132,7 +140,9 @@ struct PassLog {
 impl PassLog {
     fn write(&mut self, source: &ClusterSource, world: &World, report: &PassReport, now: Moment) {
         let cluster = source.display_name();
-        let lines = self.failures.lines(&report.errors, now);
+        // Of a report that was cut nobody knows what went well.
+        let is_whole = report.more_errors == 0;
+        let lines = self.failures.lines(&report.errors, |broker| is_whole && is_well(world, report, broker), now);
         lines.failures.iter().for_each(|line| tracing::warn!(cluster, "{line}"));
         lines.recoveries.iter().for_each(|line| tracing::info!(cluster, "{line}"));
         if self.was_up != Some(world.up) {

@@ -15,6 +15,8 @@ use crate::schedule::Breakers;
 /// Calls in flight to one broker at most. More gain nothing: librdkafka handles a client's answers on one thread, and a
 /// broker handles one request per connection at a time.
 const MAX_IN_FLIGHT_PER_BROKER: usize = 8;
+/// With fewer, every call to a broker would wait for the one before.
+const MIN_IN_FLIGHT_PER_BROKER: usize = 2;
 /// One broker takes at most this part of the cluster's calls in flight, so that silent ones leave room for the others.
 const BROKER_SHARE: usize = 4;
 
@@ -33,7 +35,7 @@ impl<K> Asker<K> {
         Self {
             api,
             in_flight: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
-            per_broker: (max_in_flight / BROKER_SHARE).clamp(1, MAX_IN_FLIGHT_PER_BROKER),
+            per_broker: (max_in_flight / BROKER_SHARE).clamp(MIN_IN_FLIGHT_PER_BROKER, MAX_IN_FLIGHT_PER_BROKER),
             breakers: Mutex::default(),
         }
     }

@@ -72,6 +72,8 @@ impl Brokers {
         let is_member: BTreeSet<BrokerId> = members(world).collect();
         let mut breakers = asker.breakers();
         breakers.retain(|broker| is_member.contains(&broker));
+        // What a probe of a broker that left finds out says nothing of the one that comes back.
+        self.probes.extract_if(|broker, _| !is_member.contains(broker)).for_each(|(_, probe)| probe.abort());
         for broker in breakers.start_probes() {
             let api = asker.api.clone();
             let probe = tokio::spawn(async move {

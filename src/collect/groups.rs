@@ -87,7 +87,13 @@ async fn describe_at<K: KafkaApi>(
     let results: Vec<(BrokerId, Result<Vec<GroupReply>, KafkaError>)> = asker
         .each_broker(calls, |broker, names: Names| async move {
             let call = asker.api.describe_groups(broker, &names);
-            (broker, asker.broker(Operation::DescribeGroups, Target::Broker(broker), call).await)
+            let result = asker.broker(Operation::DescribeGroups, Target::Broker(broker), call).await;
+            // Silence comes group by group, within an answer: the calls that wait behind this one must not meet it, too.
+            let is_silent = |reply: &GroupReply| reply.description.as_ref().is_err_and(KafkaError::is_silence);
+            if result.iter().flatten().any(is_silent) {
+                asker.breakers().silent(broker);
+            }
+            (broker, result)
         })
         .await;
     let mut moved = Vec::new();
@@ -102,9 +108,6 @@ async fn describe_at<K: KafkaApi>(
                 Err(error) if error.code() == Some(KafkaCode::GROUP_ID_NOT_FOUND) => world.groups.remove(&group),
                 Err(error) if error.code() == Some(KafkaCode::NOT_COORDINATOR) => moved.push((group, broker, error)),
                 Err(error) => {
-                    if error.is_silence() {
-                        asker.breakers().silent(broker);
-                    }
                     if error.code().is_some_and(KafkaCode::is_coordinator_moving) {
                         world.groups.excuse(&group, now);
                     }

@@ -46,7 +46,7 @@ pub const KEYS: &[Key] = &[
     key("polling.max_age", Duration, "auto", FlagAndEnv("max-age"),
         "No value older than this is served. auto: three intervals, at least 2m."),
     key("polling.max_in_flight", Number, "20", FlagAndEnv("max-in-flight"),
-        "The most requests that are under way at once, over all clusters."),
+        "The most calls that are under way at once; the clusters share them evenly, at least one each."),
     key("log.format", Text, "auto", FlagAndEnv("log-format"),
         "human, json, or auto: human on a terminal and JSON otherwise."),
     key("log.level", Text, "info", FlagAndEnv("log-level"),

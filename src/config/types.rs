@@ -77,7 +77,7 @@ pub struct Polling {
     /// No value older than this is served; default three intervals, at least 2 min.
     #[serde(serialize_with = "as_text")]
     pub max_age: Duration,
-    /// The most requests under way at once, over all clusters; default 20.
+    /// The most calls under way at once, shared evenly by the clusters, at least one each; default 20.
     pub max_in_flight: usize,
 }
 

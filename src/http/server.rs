@@ -24,6 +24,8 @@ use super::routes::{Answer, Head, answer};
 
 /// Connections beyond the bound that are let in to ask for health.
 const RESERVED_CONNECTIONS: usize = 8;
+/// This part of the places is never kept by idle clients.
+const UNKEPT_SHARE: usize = 8;
 /// How long a reserved connection may take for its head: it must not be held against the next one.
 const RESERVED_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client may be quiet between two requests: longer than the usual scrape intervals.
@@ -159,8 +161,8 @@ impl Server {
         let (parts, _) = request.into_parts();
         let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
         let mut answer = answer(&self.state, &head, is_reserved);
-        if self.ordinary.available_permits() == 0 {
-            // The last place is not for keeping: idle clients must not lock a scraper out.
+        if self.ordinary.available_permits() < (self.state.settings.max_connections / UNKEPT_SHARE).max(1) {
+            // The last places are not for keeping: idle clients must not lock scrapers out.
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer.body_mut().hold(responding);

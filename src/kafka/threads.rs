@@ -2,7 +2,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -117,7 +117,10 @@ impl Shared {
         let (answer, receiver) = oneshot::channel();
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(Cause::Closed)?;
-        jobs.try_send(MetadataJob { limit, answer }).map_err(|_| Cause::TooManyInFlight(METADATA_QUEUE))?;
+        jobs.try_send(MetadataJob { limit, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => Cause::TooManyInFlight(METADATA_QUEUE),
+            TrySendError::Disconnected(_) => Cause::Closed,
+        })?;
         Ok(receiver)
     }
 
@@ -203,8 +206,11 @@ fn answer_metadata(handle: &Handle, queue: &Mutex<Receiver<MetadataJob>>) {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
         if !job.answer.is_closed() {
-            // Nobody waits any more when this fails.
-            drop(job.answer.send(handle.metadata(job.limit)));
+            // A panic costs this answer only: who waits for it learns that none comes.
+            if let Ok(metadata) = panic::catch_unwind(AssertUnwindSafe(|| handle.metadata(job.limit))) {
+                // Nobody waits any more when this fails.
+                drop(job.answer.send(metadata));
+            }
         }
     }
 }

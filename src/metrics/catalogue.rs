@@ -238,7 +238,7 @@ families! {
     KAFKASCOPE_INTERVAL_SECONDS = gauge("kafkascope_interval_seconds", &[], EXPORTER_BY_CLUSTER,
         "Time between the starts of two polling passes.");
     KAFKASCOPE_SNAPSHOT_TIMESTAMP_SECONDS = gauge("kafkascope_snapshot_timestamp_seconds", &[], EXPORTER_BY_CLUSTER,
-        "When the snapshot that is served was made; absent before the first.");
+        "When the snapshot that is served was made: after a pass, or when a value became too old; absent before the first.");
     KAFKASCOPE_SNAPSHOT_ROWS = gauge("kafkascope_snapshot_rows", &["kind"], EXPORTER_BY_CLUSTER,
         "Size of the snapshot that is served: its topics, topic partitions, groups and committed group partitions.");
     KAFKASCOPE_CACHE_HITS_TOTAL = counter("kafkascope_cache_hits_total", &["cache"], EXPORTER_BY_CLUSTER,

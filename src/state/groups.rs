@@ -126,6 +126,7 @@ impl Groups {
     /// while.
     pub fn excuse(&mut self, name: &str, now: Moment) {
         if let Some(entry) = self.place(name).and_then(|place| self.entries.get_mut(place))
+            && entry.missed_lists > 0
             && now.since(*entry.excused_since.get_or_insert(now)) < EXCUSED_FOR
         {
             entry.missed_lists = 0;

@@ -1,4 +1,5 @@
 import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -41,17 +42,39 @@ final class Session {
         if (reader == null) {
             Map<String, Object> hasty = new HashMap<>(properties);
             hasty.put("request.timeout.ms", "2000");
-            hasty.put("default.api.timeout.ms", "10000");
+            hasty.put("default.api.timeout.ms", "5000");
             hasty.put("socket.connection.setup.timeout.ms", "1000");
             reader = Admin.create(hasty);
         }
         return reader;
     }
 
+    /** A question by the hasty client. One that failed is asked anew by a new client: the old one may hold on to brokers that are gone. */
+    private Object ask(Question question) throws Exception {
+        try {
+            return question.ask(new Truth(reader()));
+        } catch (Exception failed) {
+            closeReader();
+            throw failed;
+        }
+    }
+
+    /** What is asked of the cluster. */
+    private interface Question {
+        Object ask(Truth truth) throws Exception;
+    }
+
+    private synchronized void closeReader() {
+        if (reader != null) {
+            reader.close(Duration.ZERO);
+            reader = null;
+        }
+    }
+
     Object run(JsonNode command) throws Exception {
         switch (command.get("do").asText()) {
-            case "brokers": return new Truth(reader()).brokers();
-            case "truth": return new Truth(reader()).all(command.get("topics").asText(), command.get("groups").asText());
+            case "brokers": return ask(Truth::brokers);
+            case "truth": return ask(truth -> truth.all(command.get("topics").asText(), command.get("groups").asText()));
             case "createTopic": return Admins.createTopic(admin(), command);
             case "deleteTopic": return Admins.deleteTopic(admin(), command);
             case "createPartitions": return Admins.createPartitions(admin(), command);
