@@ -159,6 +159,15 @@ async fn a_quiet_scraper_keeps_its_connection() {
     server.stop().await;
 }
 
+async fn a_scrape_is_served(server: &Server) {
+    let served = async {
+        while request(server.address, "GET", "/metrics", "").await.status != 200 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(BOUND, served).await.unwrap();
+}
+
 #[tokio::test]
 async fn beyond_the_bound_health_still_answers_and_the_rest_waits() {
     let settings = HttpSettings { max_connections: 1, ..HttpSettings::default() };
@@ -176,12 +185,7 @@ async fn beyond_the_bound_health_still_answers_and_the_rest_waits() {
     let waiting = timeout(BOUND, request(server.address, "GET", "/-/healthy", "")).await;
     assert_eq!(waiting.unwrap().status, 200);
     drop((silent, holder));
-    let served = async {
-        while request(server.address, "GET", "/metrics", "").await.status != 200 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(BOUND, served).await.unwrap();
+    a_scrape_is_served(&server).await;
     server.stop().await;
 }
 
@@ -196,12 +200,7 @@ async fn idle_clients_do_not_lock_a_scraper_out() {
         assert_eq!(Received::read(&mut client, true).await.header("connection"), kept, "the last place is not kept");
         idle.push(client);
     }
-    let served = async {
-        while request(server.address, "GET", "/metrics", "").await.status != 200 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(BOUND, served).await.unwrap();
+    a_scrape_is_served(&server).await;
     server.stop().await;
 }
 
