@@ -34,8 +34,8 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
     /// A poller that goes on from a world that is known, or knows nothing yet.
     #[must_use]
     pub fn new(api: Arc<K>, clock: C, settings: PollSettings, known: Option<World>) -> Self {
-        let enabled = || Collectors::new(|name| settings.collectors.contains(&name));
-        let world = known.unwrap_or_else(|| World::new(enabled()));
+        let unknown = || World::new(Collectors::new(|name| settings.collectors.contains(&name)));
+        let world = known.unwrap_or_else(unknown);
         Self {
             asker: Asker::new(api, settings.max_in_flight),
             clock,
@@ -84,7 +84,7 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
         if reached {
             self.brokers.describe(&self.asker, &mut self.world, now, report).await;
         } else {
-            self.world.mark_unreachable();
+            self.world.up = false;
         }
         report.ran(CollectorName::Brokers, started);
         if reached {

@@ -169,14 +169,6 @@ impl World {
         Some(ix)
     }
 
-    /// Takes note that the cluster was not reached in this pass.
-    pub fn mark_unreachable(&mut self) {
-        self.up = false;
-        for broker in Arc::make_mut(&mut self.brokers) {
-            broker.answers = false;
-        }
-    }
-
     /// Takes note of which brokers answered in this pass, and whether calls to them are let through.
     pub fn set_broker_health(&mut self, health: impl Fn(BrokerId) -> (bool, BreakerState)) {
         for broker in Arc::make_mut(&mut self.brokers) {
