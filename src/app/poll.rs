@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::failures::Failures;
 use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
-use crate::http::Beat;
+use crate::http::{Beat, ScrapeFeed};
 use crate::kafka::{KafkaClient, Operation};
 use crate::metrics::{Cache, ClusterSource, OwnMetrics};
 use crate::model::{BrokerId, Moment};
@@ -27,6 +27,9 @@ pub(super) struct ClusterTask {
     pub(super) source: Arc<ClusterSource>,
     pub(super) own: Arc<OwnMetrics>,
     pub(super) clock: SystemClock,
+    /// Who scrapes, and when.
+    #[allow(dead_code, reason = "the adaptive engine reads it")]
+    pub(super) feed: Arc<ScrapeFeed>,
     /// Shows that this task turns.
     pub(super) poller_beat: Beat,
     /// Shows that the client's poll thread turns.
@@ -205,6 +208,7 @@ mod tests {
             source: Arc::new(ClusterSource::new(None, vec!["127.0.0.1:1".to_owned()])),
             own: Arc::new(OwnMetrics::new("0", None).unwrap()),
             clock: SystemClock::start(),
+            feed: Arc::new(ScrapeFeed::new(SystemClock::start())),
             poller_beat: heartbeats.register("poller"),
             native_beat: heartbeats.register("native"),
         }

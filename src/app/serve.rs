@@ -18,7 +18,7 @@ use super::stop::{Signals, Stop, Stopper, stop_pair};
 use super::supervise::supervise;
 use crate::collect::SystemClock;
 use crate::config::{Config, Listen, Web};
-use crate::http::{self, BindError, Heartbeats, HttpSettings, HttpState};
+use crate::http::{self, BindError, Heartbeats, HttpSettings, HttpState, ScrapeFeed};
 use crate::kafka::{Cause, KafkaClient, KafkaError};
 use crate::metrics::{ClusterSource, OwnMetrics};
 
@@ -95,10 +95,12 @@ async fn run(config: &Config, listening: impl FnOnce(&[SocketAddr])) -> Result<(
     let addresses: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     let own = Arc::new(OwnMetrics::new(env!("CARGO_PKG_VERSION"), option_env!("KAFKASCOPE_REVISION"))?);
     let heartbeats = Arc::new(Heartbeats::default());
-    let clusters = connect(config, &own, &heartbeats)?;
+    let clock = SystemClock::start();
+    let feed = Arc::new(ScrapeFeed::new(clock));
+    let clusters = connect(config, &own, &heartbeats, &feed, clock)?;
     let (stopper, stop) = stop_pair();
     let sources = clusters.iter().map(|task| task.source.clone()).collect();
-    let state = HttpState::new(sources, own.clone(), heartbeats, http_settings(&config.web));
+    let state = HttpState::new(sources, own.clone(), heartbeats, feed, http_settings(&config.web));
     let web = start_web(listeners, Arc::new(state), stop.clone())?;
     for address in &addresses {
         tracing::info!(%address, "listening on http://{address}{}", config.web.telemetry_path);
@@ -141,8 +143,9 @@ fn connect(
     config: &Config,
     own: &Arc<OwnMetrics>,
     heartbeats: &Arc<Heartbeats>,
+    feed: &Arc<ScrapeFeed>,
+    clock: SystemClock,
 ) -> Result<Vec<ClusterTask>, ServeError> {
-    let clock = SystemClock::start();
     let task = |settings: &crate::config::Cluster| {
         let failed = |error| ServeError::Client { cluster: settings.display_name().to_owned(), error };
         let source: Arc<ClusterSource> = Arc::new(cluster::source(settings));
@@ -154,6 +157,7 @@ fn connect(
             source,
             own: own.clone(),
             clock,
+            feed: feed.clone(),
             poller_beat: heartbeats.register("poller"),
             native_beat: heartbeats.register("librdkafka's poll thread"),
         })

@@ -5,6 +5,7 @@
 mod bind;
 mod body;
 mod connection;
+mod feed;
 mod health;
 mod negotiate;
 mod page;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 pub use bind::{BindError, bind};
+pub use feed::{ScrapeFeed, ScrapeWakes};
 pub use health::{Beat, Heartbeats};
 pub use server::serve;
 
@@ -65,6 +67,8 @@ pub struct HttpState {
     pub own: Arc<OwnMetrics>,
     /// The signs of life of the exporter's loops.
     pub heartbeats: Arc<Heartbeats>,
+    /// Who scrapes, for the pollers.
+    pub feed: Arc<ScrapeFeed>,
     /// Bounds and paths.
     pub settings: HttpSettings,
     process: ProcessMetrics,
@@ -79,12 +83,14 @@ impl HttpState {
         clusters: Vec<Arc<ClusterSource>>,
         own: Arc<OwnMetrics>,
         heartbeats: Arc<Heartbeats>,
+        feed: Arc<ScrapeFeed>,
         settings: HttpSettings,
     ) -> Self {
         Self {
             clusters,
             own,
             heartbeats,
+            feed,
             settings,
             process: ProcessMetrics::default(),
             started: Instant::now(),

@@ -1,5 +1,6 @@
 //! What can be asked for: one table, and who answers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -8,6 +9,15 @@ use hyper::{Method, Response, StatusCode, Uri};
 use super::body::Body;
 use super::response::text;
 use super::{HttpState, health, page, scrape};
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer {
+    /// The number of the connection, never used twice.
+    pub(super) connection: u64,
+    /// Where it comes from.
+    pub(super) address: IpAddr,
+}
 
 /// The head of a request: all that an answer depends on.
 #[derive(Debug)]
@@ -18,6 +28,8 @@ pub(super) struct Head {
     pub(super) uri: Uri,
     /// The headers.
     pub(super) headers: HeaderMap,
+    /// Who asks.
+    pub(super) peer: Peer,
 }
 
 /// What goes back.

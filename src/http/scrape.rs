@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
+use hyper::{Method, StatusCode};
 
 use super::body::{Body, Gzip, ScrapeBody};
 use super::response::{response, text};
@@ -21,6 +21,9 @@ pub(super) fn metrics(state: &Arc<HttpState>, head: &Head) -> Answer {
         Ok(narrowed) => narrowed,
         Err(error) => return text(StatusCode::BAD_REQUEST, format!("{error}\n")),
     };
+    if head.method == Method::GET {
+        state.feed.record(head.peer, &head.headers);
+    }
     let format = negotiate::format(&head.headers);
     let timer = state.own.start_scrape(format);
     let gzip = negotiate::takes_gzip(&head.headers)

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::Request;
@@ -20,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::HttpState;
 use super::connection::{Limits, Phase, TimedStream};
-use super::routes::{Answer, Head, answer};
+use super::routes::{Answer, Head, Peer, answer};
 
 /// Connections beyond the bound that are let in to ask for health.
 const RESERVED_CONNECTIONS: usize = 8;
@@ -53,6 +54,7 @@ pub async fn serve(
         state,
         all: Arc::new(Semaphore::new(max_connections + RESERVED_CONNECTIONS)),
         ordinary: Arc::new(Semaphore::new(max_connections)),
+        connections: AtomicU64::new(0),
         stopping,
     });
     let mut accepting = JoinSet::new();
@@ -74,6 +76,8 @@ struct Server {
     all: Arc<Semaphore>,
     /// One for each connection that may ask for everything.
     ordinary: Arc<Semaphore>,
+    /// Connections accepted so far: each has its number.
+    connections: AtomicU64,
     stopping: watch::Receiver<bool>,
 }
 
@@ -125,13 +129,15 @@ impl Server {
         let settings = &self.state.settings;
         let head =
             if is_reserved { settings.header_timeout.min(RESERVED_HEAD_TIMEOUT) } else { settings.header_timeout };
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed);
+        let peer = Peer { connection, address: client.ip() };
         let phase = Phase::new();
         let limits = Limits { head, write: settings.request_timeout };
         // Heads and chunks go out at once; a failure to say so costs a little latency only.
         let _ = stream.set_nodelay(true);
         let io = TokioIo::new(TimedStream::new(stream, phase.clone(), limits));
         let service = service_fn(|request| {
-            let answer = self.answer(request, &phase, is_reserved);
+            let answer = self.answer(request, peer, &phase, is_reserved);
             async { Ok::<_, Infallible>(answer) }
         });
         let connection = http1::Builder::new()
@@ -156,10 +162,10 @@ impl Server {
         drop(ordinary);
     }
 
-    fn answer(&self, request: Request<Incoming>, phase: &Phase, is_reserved: bool) -> Answer {
+    fn answer(&self, request: Request<Incoming>, peer: Peer, phase: &Phase, is_reserved: bool) -> Answer {
         let responding = phase.respond();
         let (parts, _) = request.into_parts();
-        let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
+        let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers, peer };
         let mut answer = answer(&self.state, &head, is_reserved);
         if self.ordinary.available_permits() < (self.state.settings.max_connections / UNKEPT_SHARE).max(1) {
             // The last places are not for keeping: idle clients must not lock scrapers out.

@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Heartbeats, HttpSettings, HttpState, bind, serve};
+use super::{Heartbeats, HttpSettings, HttpState, ScrapeFeed, bind, serve};
+use crate::collect::SystemClock;
 use crate::derive::Snapshot;
 use crate::metrics::{ClusterSource, OwnMetrics};
 use crate::model::{
@@ -84,6 +85,7 @@ pub(super) fn state_with(clusters: Vec<ClusterSource>, settings: HttpSettings) -
         clusters,
         Arc::new(OwnMetrics::new("test", None).unwrap()),
         Arc::new(Heartbeats::default()),
+        Arc::new(ScrapeFeed::new(SystemClock::start())),
         settings,
     )
 }

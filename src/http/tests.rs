@@ -264,3 +264,19 @@ async fn stopping_waits_for_nobody_for_long() {
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
     assert_eq!(idle.read(&mut [0; 16]).await.unwrap(), 0, "idle connections are closed");
 }
+
+#[tokio::test]
+async fn answered_scrapes_are_taken_note_of_and_the_first_wakes() {
+    let server = two_clusters();
+    let mut wakes = server.state.feed.wakes();
+    for (method, target) in [("HEAD", "/metrics"), ("GET", "/"), ("GET", "/metrics?cluster=x"), ("POST", "/metrics")] {
+        request(server.address, method, target, "").await;
+        assert_eq!(server.state.feed.rhythm().last, None, "{method} {target} is no answered scrape");
+    }
+    request(server.address, "GET", "/metrics?cluster=a", "").await;
+    assert!(server.state.feed.rhythm().last.is_some());
+    timeout(BOUND, wakes.next()).await.unwrap();
+    request(server.address, "GET", "/metrics", "").await;
+    assert!(futures_util::FutureExt::now_or_never(wakes.next()).is_none(), "no pause was before the second");
+    server.stop().await;
+}

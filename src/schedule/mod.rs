@@ -5,6 +5,8 @@
 
 mod breaker;
 mod interval;
+mod scrapes;
 
 pub use breaker::Breakers;
 pub use interval::FixedInterval;
+pub use scrapes::{ASSUMED_SCRAPE_PERIOD, Rhythm, ScrapeClient, Scrapes};
