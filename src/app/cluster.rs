@@ -1,5 +1,7 @@
 //! One configured cluster: what its client, its poller and its web side are told.
 
+use std::time::Duration;
+
 use crate::collect::{GroupScope, NamePredicate, PollSettings, TopicScope};
 use crate::config::{Cluster, Config, Granularity as Configured, NameFilter, Polling};
 use crate::kafka::{ClientSettings, KafkaClient, KafkaError};
@@ -16,6 +18,12 @@ pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaClien
     })
 }
 
+/// How old a value of the cluster may be and still be served.
+pub(super) fn max_age(cluster: &Cluster, config: &Config) -> Duration {
+    let polling = config.polling_of(cluster);
+    polling.max_age_for(polling.interval)
+}
+
 /// What the cluster's poller is told.
 pub(super) fn poll_settings(cluster: &Cluster, config: &Config) -> PollSettings {
     let is_named = |state: &GroupState| cluster.groups.states.iter().any(|name| name == state.as_str());
@@ -28,7 +36,7 @@ pub(super) fn poll_settings(cluster: &Cluster, config: &Config) -> PollSettings 
         collectors: collectors(cluster),
         // The clusters share what may be in flight, so that a sick one does not hold up the others.
         max_in_flight: (config.polling.max_in_flight / config.clusters.len().max(1)).max(1),
-        interval: config.polling.interval,
+        interval: config.polling_of(cluster).interval,
     }
 }
 

@@ -39,7 +39,8 @@ async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
     let settings = cluster::poll_settings(cluster, config);
     let mut poller = Poller::new(client.clone(), clock, settings, None);
     let report = poller.pass().await;
-    let snapshot = Arc::new(Snapshot::derive(poller.world(), None, config.polling.max_age, clock.now()));
+    let max_age = cluster::max_age(cluster, config);
+    let snapshot = Arc::new(Snapshot::derive(poller.world(), None, max_age, clock.now()));
     client.close().await;
     let source = Arc::new(cluster::source(cluster));
     source.snapshot.store(Some(snapshot.clone()));

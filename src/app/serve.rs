@@ -149,11 +149,11 @@ fn connect(
     let task = |settings: &crate::config::Cluster| {
         let failed = |error| ServeError::Client { cluster: settings.display_name().to_owned(), error };
         let source: Arc<ClusterSource> = Arc::new(cluster::source(settings));
-        own.add_cluster(source.name.as_deref(), config.polling.interval);
+        own.add_cluster(source.name.as_deref(), config.polling_of(settings).interval);
         Ok(ClusterTask {
             client: Arc::new(cluster::connect(settings, &config.polling).map_err(failed)?),
             settings: cluster::poll_settings(settings, config),
-            max_age: config.polling.max_age,
+            max_age: cluster::max_age(settings, config),
             source,
             own: own.clone(),
             clock,

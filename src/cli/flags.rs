@@ -39,7 +39,8 @@ pub struct Surface;
 
 impl Scope for Surface {
     fn takes(key: &Key) -> bool {
-        matches!(key.path, "web.listen" | "web.telemetry_path" | "polling.interval" | "log.format" | "log.level")
+        let taken = ["web.listen", "web.telemetry_path", "polling.mode", "polling.interval", "log.format", "log.level"];
+        taken.contains(&key.path)
     }
 }
 
@@ -142,7 +143,7 @@ fn heading(path: &str) -> &'static str {
     let [kafka, security, filters, http, polling, log] = HEADINGS;
     match path.split('.').next() {
         Some("web") => http,
-        Some("polling") => polling,
+        Some("polling" | "budget") => polling,
         Some("log") => log,
         _ if path.contains(".tls") || path.contains(".sasl") => security,
         _ if path.contains(".topics") || path.contains(".groups") => filters,

@@ -7,7 +7,9 @@ use clap::{CommandFactory, Parser};
 
 use super::*;
 use crate::config::tests::Fake;
-use crate::config::{Cluster, Config, ConfigError, Granularity, LogFormat, NameFilter, SaslMechanism, schema};
+use crate::config::{
+    Cluster, Config, ConfigError, Granularity, LogFormat, NameFilter, PollingMode, SaslMechanism, schema,
+};
 
 const FILE: &str = "
 polling: {interval: 20s, request_timeout: 3s, max_in_flight: 7}
@@ -83,13 +85,67 @@ fn flag_wins_over_variable_over_file() {
     assert!(warnings.is_empty());
 }
 
+/// The settings of the two modes are not the same; what a higher layer says of the mode lets go what a lower one says of the other.
+#[test]
+fn the_mode_is_that_of_the_highest_layer() {
+    let adaptive = "polling: {mode: adaptive, min_interval: 7s, max_interval: 50s}\n\
+                    clusters: [{bootstrap_servers: ['b:1'], polling: {max_interval: 40s}}]";
+    let fixed = "polling: {interval: 20s}\nclusters: [{bootstrap_servers: ['b:1']}]";
+    let of = |text: &str, vars: &[(&str, &str)], args: &str| {
+        let fake = vars.iter().fold(Fake::default().file("k.yml", text), |fake, (name, value)| fake.var(name, value));
+        let (config, warnings) = serve_in(&fake, &format!("--config k.yml {args}")).unwrap();
+        (config.polling_of(&config.clusters[0]), warnings)
+    };
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+
+    let (polling, warnings) = of(adaptive, &[], "");
+    assert_eq!((polling.mode, polling.max_interval, warnings.len()), (PollingMode::Adaptive, seconds(40), 0));
+    let (polling, warnings) = of(adaptive, &[("KAFKASCOPE_MIN_INTERVAL", "8s")], "--max-interval 45s");
+    assert_eq!((polling.min_interval, polling.max_interval, warnings.len()), (seconds(8), seconds(40), 0));
+
+    for (vars, args, said) in [
+        (&[][..], "--interval 3s", "--interval means mode fixed"),
+        (&[("KAFKASCOPE_INTERVAL", "3s")][..], "", "KAFKASCOPE_INTERVAL means mode fixed"),
+        (&[("KAFKASCOPE_POLLING_MODE", "adaptive")][..], "--interval 3s", "--interval means mode fixed"),
+    ] {
+        let (polling, warnings) = of(adaptive, vars, args);
+        assert_eq!((polling.mode, Some(polling.interval)), (PollingMode::Fixed, seconds(3)), "{args}");
+        assert_eq!((polling.min_interval, polling.max_interval), (None, None));
+        assert_eq!(warnings.len(), 4, "{warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains("without effect: ") && warning.ends_with(said)));
+    }
+
+    let (polling, warnings) = of(fixed, &[], "--polling-mode adaptive --min-interval 2s");
+    assert_eq!((polling.mode, polling.min_interval), (PollingMode::Adaptive, seconds(2)));
+    assert_eq!(
+        warnings,
+        ["k.yml:1:21: polling.interval: without effect: it is of mode fixed, and --polling-mode is adaptive"]
+    );
+    let fake = Fake::default().file("k.yml", fixed);
+    assert_eq!(
+        errors(&fake, "--config k.yml --min-interval 2s"),
+        [
+            "--min-interval: is of mode adaptive, and polling.interval (line 1) means mode fixed; remove it, or write mode: adaptive and no interval"
+        ]
+    );
+    assert_eq!(
+        errors(&fake, "--config k.yml --interval 9s --polling-mode adaptive"),
+        [
+            "--interval: is of mode fixed, and --polling-mode is adaptive; remove it, or write mode: fixed; min_interval and max_interval bound mode adaptive"
+        ]
+    );
+}
+
 #[test]
 fn every_flag_and_variable_reaches_its_setting() {
     let pem = "-----BEGIN CERTIFICATE-----";
     let fake = Fake::default().file("f.pem", pem).file("pw", "secret\n");
     let value = |key: &schema::Key| match (key.path, key.kind) {
         (_, schema::Kind::Duration) => "90s",
-        (_, schema::Kind::Number) => "77",
+        ("clusters[].connections_per_broker", _) => "7",
+        ("polling.mode", _) => "fixed",
+        (_, schema::Kind::Number | schema::Kind::Decimal) => "77",
+        (_, schema::Kind::Percent) => "77%",
         (_, schema::Kind::Boolean | schema::Kind::Switch) => "true",
         ("clusters[].sasl.password_file" | "clusters[].tls.key_password_file", _) => "pw",
         (_, schema::Kind::Path) => "f.pem",
@@ -344,6 +400,9 @@ fn the_demo_keeps_its_cluster() {
     assert_eq!((config.web.listen.to_string().as_str(), config.polling.interval), (":0", Duration::from_secs(5)));
     assert_eq!(config.clusters[0].bootstrap_servers, ["127.0.0.1:4711"]);
     assert!(warnings.is_empty());
+    let Command::Demo(demo) = parse_args("demo --polling-mode adaptive").into_command() else { panic!("not demo") };
+    let (config, warnings) = demo.resolve(&["127.0.0.1:4711".to_owned()], &fake).unwrap();
+    assert_eq!((config.polling.mode, warnings.len()), (PollingMode::Adaptive, 0));
 }
 
 #[test]
@@ -357,7 +416,7 @@ fn check_says_what_is_there() {
     let flags = checked(&fake, "check --bootstrap-servers x:1,y:1").unwrap().report;
     assert_eq!(flags, "flags and environment: ok, 1 cluster: x:1, y:1\n");
     let effective = checked(&fake, "check k.yml --effective").unwrap().report;
-    assert!(effective.contains("interval: 15s") && effective.contains("name: b"), "{effective}");
+    assert!(effective.contains("max_interval: auto") && effective.contains("name: b"), "{effective}");
     assert_eq!(checked(&fake, "check bad.yml").unwrap_err().len(), 2);
 }
 

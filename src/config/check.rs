@@ -8,36 +8,30 @@ use std::time::Duration;
 use super::Surroundings;
 use super::cluster;
 use super::error::{Origin, Place, Problems, ValueError};
+use super::polling::{self, Chosen};
 use super::tree::{Field, Node, Value};
-use super::types::{Cluster, Config, LogFormat, LogSettings, Polling, Web};
+use super::types::{Cluster, Config, LogFormat, LogSettings, Web};
 use super::values;
 
 /// The most clusters of one exporter.
 pub const MAX_CLUSTERS: usize = 100;
-/// Shortest and longest time between passes.
-pub const INTERVAL_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
-/// Shortest and longest request to a broker.
-pub const REQUEST_TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
-/// Shortest and longest age of a value that is served.
-pub const MAX_AGE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
 /// Shortest and longest time-outs of the HTTP server.
 pub const WEB_TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
-/// Fewest and most requests that may be under way at once.
-pub const MAX_IN_FLIGHT_RANGE: RangeInclusive<usize> = 1..=1000;
 /// Fewest and most HTTP connections.
 pub const MAX_CONNECTIONS_RANGE: RangeInclusive<usize> = 1..=10_000;
-/// What `max_age: auto` is at least.
-pub const MIN_AUTO_MAX_AGE: Duration = Duration::from_secs(120);
 
 /// Checks every section and what must fit together; errors are kept in `problems`.
 pub(crate) fn check(root: &Node, surroundings: &dyn Surroundings, problems: &mut Problems) -> Config {
     let mut checker = Checker { surroundings, problems };
     let root = Field { node: Some(root), path: String::new() };
+    let web = checker.web(&root.field("web"));
+    let chosen = polling::polling(&mut checker, &root.field("polling"));
     Config {
-        web: checker.web(&root.field("web")),
-        polling: checker.polling(&root.field("polling")),
+        web,
+        budget: polling::budget(&mut checker, &root.field("budget")),
         log: checker.log(&root.field("log")),
-        clusters: checker.clusters(&root.field("clusters")),
+        clusters: checker.clusters(&root.field("clusters"), &chosen),
+        polling: chosen.polling,
     }
 }
 
@@ -76,11 +70,11 @@ impl Checker<'_> {
         self.parse(field, values::boolean).unwrap_or(default)
     }
 
-    fn number(&mut self, field: &Field<'_>, default: usize, range: RangeInclusive<usize>) -> usize {
+    pub(crate) fn number(&mut self, field: &Field<'_>, default: usize, range: RangeInclusive<usize>) -> usize {
         self.parse(field, |text| values::number(text, range.clone())).unwrap_or(default)
     }
 
-    fn seconds(&mut self, field: &Field<'_>, default: u64, range: RangeInclusive<Duration>) -> Duration {
+    pub(crate) fn seconds(&mut self, field: &Field<'_>, default: u64, range: RangeInclusive<Duration>) -> Duration {
         let parsed = self.parse(field, |text| values::duration(text, range.clone()));
         parsed.unwrap_or(Duration::from_secs(default))
     }
@@ -90,6 +84,11 @@ impl Checker<'_> {
             let error = ValueError::new(format!("{count} {what}, and at most {most} are allowed"), "use fewer");
             self.error(field, error);
         }
+    }
+
+    /// The content of a file that somebody else reads in earnest; `None` when it cannot be read, or only once.
+    pub(crate) fn look_at_file(&self, path: &Path, limit: u64) -> Option<Vec<u8>> {
+        self.surroundings.is_file(path).then(|| self.surroundings.read(path, limit).ok()).flatten()
     }
 
     /// What librdkafka has against a property, if anything.
@@ -127,30 +126,7 @@ impl Checker<'_> {
             max_connections: self.number(&section.field("max_connections"), 128, MAX_CONNECTIONS_RANGE),
             header_timeout: self.seconds(&section.field("header_timeout"), 10, WEB_TIMEOUT_RANGE),
             request_timeout: self.seconds(&section.field("request_timeout"), 30, WEB_TIMEOUT_RANGE),
-        }
-    }
-
-    fn polling(&mut self, section: &Field<'_>) -> Polling {
-        let interval = self.seconds(&section.field("interval"), 15, INTERVAL_RANGE);
-        let age = section.field("max_age");
-        let asked = match age.text() {
-            None | Some("auto") => None,
-            Some(text) => self.take(&age, values::duration(text, MAX_AGE_RANGE)),
-        };
-        if let Some(asked) = asked
-            && asked < interval
-        {
-            let what = format!("shorter than the interval of {}", values::show_duration(interval));
-            self.error(
-                &age,
-                ValueError::new(what, "every value would expire before the next pass; write auto, or more"),
-            );
-        }
-        Polling {
-            interval,
-            request_timeout: self.seconds(&section.field("request_timeout"), 10, REQUEST_TIMEOUT_RANGE),
-            max_age: asked.unwrap_or_else(|| (interval * 3).max(MIN_AUTO_MAX_AGE)),
-            max_in_flight: self.number(&section.field("max_in_flight"), 20, MAX_IN_FLIGHT_RANGE),
+            admin: self.boolean(&section.field("admin"), false),
         }
     }
 
@@ -161,7 +137,7 @@ impl Checker<'_> {
         }
     }
 
-    fn clusters(&mut self, field: &Field<'_>) -> Vec<Cluster> {
+    fn clusters(&mut self, field: &Field<'_>, polling: &Chosen) -> Vec<Cluster> {
         let items = match field.node.map(|node| &node.value) {
             Some(Value::List(items)) => items.len(),
             None | Some(Value::Null) => 0,
@@ -178,7 +154,7 @@ impl Checker<'_> {
         let sections = fields.iter().take(MAX_CLUSTERS);
         sections
             .filter(|section| matches!(section.node.map(|node| &node.value), Some(Value::Map(_))))
-            .map(|section| cluster::cluster(self, section))
+            .map(|section| cluster::cluster(self, section, polling))
             .collect()
     }
 

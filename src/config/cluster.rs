@@ -1,10 +1,15 @@
 //! Checks one cluster's section.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use super::check::Checker;
+use super::digest::{ContentDigest, FileDigest};
 use super::error::ValueError;
 use super::filter::NameFilter;
+use super::librdkafka::FILE_PROPERTIES;
+use super::polling::{self, Chosen};
 use super::secret::{Properties, Secret};
 use super::tree::{Field, Value};
 use super::types::{Cluster, Collectors, Granularity, GroupSettings, Sasl, SaslMechanism, Tls, TopicSettings};
@@ -23,21 +28,33 @@ pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
 /// The longest certificate or key file; the largest CA bundles have about 250 kB.
 pub const MAX_PEM_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Fewest and most long-lived connections to each broker.
+pub const CONNECTIONS_PER_BROKER_RANGE: RangeInclusive<usize> = 1..=16;
+/// What `sample_partitions` may be; 0 is no sampling.
+pub const SAMPLE_PARTITIONS_RANGE: RangeInclusive<usize> = 0..=100_000;
+
 /// Checks a cluster. Errors are kept in the checker; the result counts only when there are none.
-pub(crate) fn cluster(checker: &mut Checker<'_>, section: &Field<'_>) -> Cluster {
-    let tls = tls(checker, &section.field("tls"));
+pub(crate) fn cluster(checker: &mut Checker<'_>, section: &Field<'_>, polling: &Chosen) -> Cluster {
+    let mut files = FileDigest::default();
+    let tls = tls(checker, &section.field("tls"), &mut files);
     let sasl = sasl(checker, &section.field("sasl"), tls.is_some());
-    Cluster {
+    let connections = section.field("connections_per_broker");
+    let mut cluster = Cluster {
         name: name(checker, &section.field("name")),
         bootstrap_servers: bootstrap_servers(checker, section),
         labels: labels(checker, &section.field("labels")),
         tls,
         sasl,
         kafka: kafka(checker, &section.field("kafka")),
+        connections_per_broker: checker.number(&connections, 1, CONNECTIONS_PER_BROKER_RANGE),
+        polling: polling::of_cluster(checker, &section.field("polling"), polling),
         topics: topics(checker, &section.field("topics")),
         groups: groups(checker, &section.field("groups")),
         collectors: collectors(checker, &section.field("collectors")),
-    }
+        files_digest: ContentDigest::default(),
+    };
+    cluster.files_digest = with_properties(checker, files, &cluster.kafka);
+    cluster
 }
 
 fn name(checker: &mut Checker<'_>, field: &Field<'_>) -> Option<String> {
@@ -106,12 +123,12 @@ fn kafka(checker: &mut Checker<'_>, field: &Field<'_>) -> Properties {
 }
 
 /// `tls: true` and `tls: {}` trust the system's authorities; `tls: false` and nothing at all are plaintext.
-fn tls(checker: &mut Checker<'_>, field: &Field<'_>) -> Option<Tls> {
+fn tls(checker: &mut Checker<'_>, field: &Field<'_>, files: &mut FileDigest) -> Option<Tls> {
     if !field.is_given() || (field.text().is_some() && checker.parse(field, values::boolean) != Some(true)) {
         return None;
     }
-    let cert_file = pem_file(checker, &field.field("cert_file"));
-    let key_file = pem_file(checker, &field.field("key_file"));
+    let cert_file = pem_file(checker, &field.field("cert_file"), files);
+    let key_file = pem_file(checker, &field.field("key_file"), files);
     for (one, other) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
         if field.field(one).is_given() && !field.field(other).is_given() {
             let error = ValueError::new(format!("given without {other}"), "a certificate and its key belong together");
@@ -124,7 +141,7 @@ fn tls(checker: &mut Checker<'_>, field: &Field<'_>) -> Option<Tls> {
         checker.warn(&field.field("insecure_skip_verify"), what);
     }
     Some(Tls {
-        ca_file: pem_file(checker, &field.field("ca_file")),
+        ca_file: pem_file(checker, &field.field("ca_file"), files),
         cert_file,
         key_file,
         key_password: secret(checker, field, "key_password"),
@@ -190,17 +207,34 @@ fn secret(checker: &mut Checker<'_>, section: &Field<'_>, name: &str) -> Option<
     Some(Secret::new(text))
 }
 
-fn pem_file(checker: &mut Checker<'_>, field: &Field<'_>) -> Option<PathBuf> {
+fn pem_file(checker: &mut Checker<'_>, field: &Field<'_>, files: &mut FileDigest) -> Option<PathBuf> {
     let (path, content) = checker.read_file(field, MAX_PEM_BYTES)?;
     if !content.windows(11).any(|window| window == b"-----BEGIN ") {
         let what = format!("{} holds nothing in PEM format", path.display());
         checker.error(field, ValueError::new(what, "it must have a part that starts with -----BEGIN"));
     }
+    files.add(&path, Some(&content));
     Some(path)
 }
 
+/// Adds the files that librdkafka's properties name. That one is missing is for librdkafka to say.
+fn with_properties(checker: &Checker<'_>, mut files: FileDigest, kafka: &Properties) -> ContentDigest {
+    for (name, value) in &kafka.0 {
+        if FILE_PROPERTIES.contains(&name.as_str()) {
+            let path = Path::new(value);
+            files.add(path, checker.look_at_file(path, MAX_PEM_BYTES).as_deref());
+        }
+    }
+    files.finish()
+}
+
 fn topics(checker: &mut Checker<'_>, section: &Field<'_>) -> TopicSettings {
-    TopicSettings { filter: filter(checker, section), granularity: granularity(checker, section) }
+    let sample = checker.number(&section.field("sample_partitions"), 0, SAMPLE_PARTITIONS_RANGE);
+    TopicSettings {
+        filter: filter(checker, section),
+        granularity: granularity(checker, section),
+        sample_partitions: NonZeroUsize::new(sample),
+    }
 }
 
 fn groups(checker: &mut Checker<'_>, section: &Field<'_>) -> GroupSettings {
@@ -241,7 +275,8 @@ fn filter(checker: &mut Checker<'_>, section: &Field<'_>) -> NameFilter {
     }
 }
 
-fn patterns(checker: &mut Checker<'_>, field: &Field<'_>) -> Vec<String> {
+/// The regexes of a list; those that are none are reported and left out.
+pub(crate) fn patterns(checker: &mut Checker<'_>, field: &Field<'_>) -> Vec<String> {
     let items = field.items();
     checker.limit(field, items.len(), MAX_PATTERNS_PER_FILTER, "regexes");
     let kept = items.iter().take(MAX_PATTERNS_PER_FILTER);

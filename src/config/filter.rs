@@ -48,6 +48,11 @@ impl NameFilter {
         self.is_match_all || (self.include.is_match(name) && !self.exclude.is_match(name))
     }
 
+    /// The regexes of which one must match, as they were written.
+    pub fn include_patterns(&self) -> &[String] {
+        &self.include_patterns
+    }
+
     /// Whether every name passes, so that none needs to be looked at.
     pub fn is_match_all(&self) -> bool {
         self.is_match_all

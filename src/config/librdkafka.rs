@@ -6,6 +6,21 @@ use super::types::Cluster;
 const ALIASES: &[(&str, &str)] =
     &[("sasl.mechanism", "sasl.mechanisms"), ("bootstrap.servers", "metadata.broker.list")];
 
+/// The properties whose value is the path of a file that librdkafka reads when a client starts or connects.
+/// <https://github.com/confluentinc/librdkafka/blob/v2.12.1/CONFIGURATION.md>
+pub(crate) const FILE_PROPERTIES: &[&str] = &[
+    "https.ca.location",
+    "sasl.kerberos.keytab",
+    "sasl.oauthbearer.assertion.file",
+    "sasl.oauthbearer.assertion.jwt.template.file",
+    "sasl.oauthbearer.assertion.private.key.file",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+];
+
 impl Cluster {
     /// The properties of a client for this cluster; the user's own come last and replace ours.
     /// <https://github.com/confluentinc/librdkafka/blob/v2.12.1/CONFIGURATION.md>

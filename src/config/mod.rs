@@ -6,12 +6,14 @@
 
 mod check;
 mod cluster;
+mod digest;
 mod error;
 mod filter;
 mod interpolate;
 mod keys;
 mod librdkafka;
 mod overlay;
+mod polling;
 mod reference;
 pub mod schema;
 mod secret;
@@ -28,23 +30,26 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-pub use check::{
-    INTERVAL_RANGE, MAX_AGE_RANGE, MAX_CLUSTERS, MAX_CONNECTIONS_RANGE, MAX_IN_FLIGHT_RANGE, MIN_AUTO_MAX_AGE,
-    REQUEST_TIMEOUT_RANGE, WEB_TIMEOUT_RANGE,
-};
+pub use check::{MAX_CLUSTERS, MAX_CONNECTIONS_RANGE, WEB_TIMEOUT_RANGE};
 pub use cluster::{
-    MAX_BOOTSTRAP_SERVERS, MAX_KAFKA_PROPERTIES, MAX_LABELS_PER_CLUSTER, MAX_PATTERNS_PER_FILTER, MAX_PEM_BYTES,
-    MAX_SECRET_BYTES,
+    CONNECTIONS_PER_BROKER_RANGE, MAX_BOOTSTRAP_SERVERS, MAX_KAFKA_PROPERTIES, MAX_LABELS_PER_CLUSTER,
+    MAX_PATTERNS_PER_FILTER, MAX_PEM_BYTES, MAX_SECRET_BYTES, SAMPLE_PARTITIONS_RANGE,
 };
+pub use digest::ContentDigest;
 pub use error::{ConfigError, MAX_ERRORS, Origin, Place, Warning};
 pub use filter::NameFilter;
 pub use interpolate::MAX_VALUE_BYTES;
 pub use overlay::Setting;
+pub use polling::{
+    AUTO_MAX_INTERVAL, AUTO_MIN_INTERVAL, Budget, CPU_PERCENT_RANGE, ClusterPolling, INTERVAL_RANGE, MAX_AGE_RANGE,
+    MAX_IN_FLIGHT_RANGE, MAX_POLLING_OVERRIDES, MIN_AUTO_MAX_AGE, Polling, PollingMode, PollingOverride,
+    REQUEST_TIMEOUT_RANGE, REQUESTS_RANGE, STUCK_AFTER_RANGE,
+};
 pub use reference::reference_markdown;
 pub use secret::{HIDDEN, Properties, Secret};
 pub use types::{
-    Cluster, Collectors, Config, Granularity, GroupSettings, Listen, LogFormat, LogSettings, Polling, Sasl,
-    SaslMechanism, Tls, TopicSettings, Web,
+    Cluster, Collectors, Config, Granularity, GroupSettings, Listen, LogFormat, LogSettings, Sasl, SaslMechanism, Tls,
+    TopicSettings, Web,
 };
 pub use values::{GROUP_STATES, MAX_LABEL_VALUE_BYTES, MAX_PATTERN_BYTES, OWN_LABELS};
 pub use yaml::{MAX_DEPTH, MAX_NODES};
@@ -66,6 +71,9 @@ pub trait Surroundings {
     /// When it cannot be read, or is larger than `limit` bytes.
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
 
+    /// Whether the path is that of a regular file: what is read from a pipe is gone for the next reader.
+    fn is_file(&self, path: &Path) -> bool;
+
     /// What librdkafka has against one of its properties; `None` when it takes it.
     fn property_fault(&self, name: &str, value: &str) -> Option<String>;
 }
@@ -80,6 +88,10 @@ pub struct Process {
 impl Surroundings for Process {
     fn property_fault(&self, name: &str, value: &str) -> Option<String> {
         (self.property_fault)(name, value)
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        path.is_file()
     }
 
     fn env(&self, name: &str) -> Option<String> {

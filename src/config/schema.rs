@@ -1,5 +1,7 @@
 //! What a key of the configuration is, and what the table of all keys says about a name.
 
+use std::cmp::Reverse;
+
 pub use super::keys::KEYS;
 
 /// The shape of a setting's value.
@@ -11,6 +13,10 @@ pub enum Kind {
     Boolean,
     /// A whole number.
     Number,
+    /// A number that may have a fraction.
+    Decimal,
+    /// A percentage such as `1%`.
+    Percent,
     /// A time such as `15s` or `1m30s`.
     Duration,
     /// A path of a file.
@@ -35,7 +41,8 @@ impl Kind {
         match self {
             Self::Text => "text",
             Self::Boolean => "true or false",
-            Self::Number => "number",
+            Self::Number | Self::Decimal => "number",
+            Self::Percent => "percentage",
             Self::Duration => "duration",
             Self::Path => "path",
             Self::Secret => "secret",
@@ -51,7 +58,8 @@ impl Kind {
         match self {
             Self::Text | Self::Secret => "TEXT",
             Self::Boolean | Self::Switch => "BOOL",
-            Self::Number => "N",
+            Self::Number | Self::Decimal => "N",
+            Self::Percent => "PERCENT",
             Self::Duration => "DURATION",
             Self::Path => "FILE",
             Self::List => "LIST",
@@ -160,12 +168,19 @@ pub(crate) fn advice_for_unknown(section: &str, name: &str) -> String {
     let elsewhere = KEYS.iter().filter_map(|key| {
         let at = key.path.find(&format!(".{name}")).filter(|_| !name.is_empty())?;
         let end = key.path.get(at + 1 + name.len()..)?;
-        (end.is_empty() || end.starts_with('.')).then(|| key.path.get(..at)).flatten()
+        (end.is_empty() || end.starts_with(['.', '['])).then(|| key.path.get(..at)).flatten()
     });
-    match elsewhere.into_iter().next() {
+    // Of several homes the nearest is meant.
+    let nearest = elsewhere.min_by_key(|home| (Reverse(shared_parts(home, section)), home.split('.').count()));
+    match nearest {
         Some(home) => format!("it belongs under {home}"),
         None => format!("known here: {}", known.join(", ")),
     }
+}
+
+/// How many parts two paths share from their beginning.
+fn shared_parts(one: &str, other: &str) -> usize {
+    one.split('.').zip(other.split('.')).take_while(|(one, other)| one == other).count()
 }
 
 /// Without case and separators, so that `bootstrap-servers` and `bootstrapServers` are close to `bootstrap_servers`.
@@ -215,10 +230,11 @@ mod tests {
 
     #[test]
     fn knows_the_children_of_sections() {
-        assert_eq!(children(""), ["web", "polling", "log", "clusters"]);
+        assert_eq!(children(""), ["web", "polling", "budget", "log", "clusters"]);
         assert_eq!(children("clusters[].collectors"), ["offsets", "groups", "commits"]);
         assert!(children("clusters[]").contains(&"sasl"));
         assert!(children("web.listen").is_empty());
+        assert_eq!(children("clusters[].polling.overrides[]"), ["topics", "groups", "min_interval", "max_interval"]);
     }
 
     #[test]
@@ -227,6 +243,14 @@ mod tests {
         assert_eq!(advice_for_unknown("clusters[]", "bootstrapServers"), "did you mean bootstrap_servers?");
         assert_eq!(advice_for_unknown("", "topics"), "it belongs under clusters[]");
         assert_eq!(advice_for_unknown("clusters[]", "password"), "it belongs under clusters[].sasl");
+        assert_eq!(advice_for_unknown("clusters[]", "interval"), "it belongs under clusters[].polling");
+        assert_eq!(advice_for_unknown("web", "interval"), "it belongs under polling");
+        assert_eq!(
+            advice_for_unknown("clusters[].polling.overrides[]", "interval"),
+            "it belongs under clusters[].polling"
+        );
+        assert_eq!(advice_for_unknown("clusters[].polling.overrides[]", "topic"), "did you mean topics?");
+        assert_eq!(advice_for_unknown("clusters[]", "overrides"), "it belongs under clusters[].polling");
         assert_eq!(advice_for_unknown("log", "zzz"), "known here: format, level");
     }
 

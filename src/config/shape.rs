@@ -4,6 +4,26 @@ use super::error::{Place, Problems, ValueError};
 use super::schema::{self, Kind};
 use super::tree::{Node, Value, join};
 
+/// A list whose items are sections: in the table of keys its path ends in `[]`.
+struct List {
+    path: &'static str,
+    /// What one item is called.
+    noun: &'static str,
+    /// The least that an item needs.
+    needs: &'static str,
+    example: &'static str,
+}
+
+const LISTS: &[List] = &[
+    List { path: "clusters", noun: "cluster", needs: "bootstrap_servers", example: "bootstrap_servers: [b1:9092]" },
+    List {
+        path: "clusters[].polling.overrides",
+        noun: "override",
+        needs: "topics or groups, and an interval",
+        example: "{topics: ['^audit'], max_interval: 5m}",
+    },
+];
+
 /// Reports everything below `node` that the schema does not allow.
 pub(crate) fn check(root: &Node, problems: &mut Problems) {
     section(root, "", "", problems);
@@ -34,8 +54,10 @@ fn section(node: &Node, schema_path: &str, path: &str, problems: &mut Problems) 
                 value(&entry.node, key, &child_path, problems);
             }
             Some(key) if key.kind != Kind::Switch => value(&entry.node, key, &child_path, problems),
-            _ if child_schema == "clusters" => clusters(&entry.node, problems),
-            _ => section(&entry.node, &child_schema, &child_path, problems),
+            _ => match LISTS.iter().find(|list| list.path == child_schema) {
+                Some(list) => sections(&entry.node, list, &child_path, problems),
+                None => section(&entry.node, &child_schema, &child_path, problems),
+            },
         }
     }
 }
@@ -48,22 +70,22 @@ fn advice_for_unknown(schema_path: &str, key: &str) -> String {
     schema::advice_for_unknown(schema_path, key)
 }
 
-fn clusters(node: &Node, problems: &mut Problems) {
+fn sections(node: &Node, list: &List, path: &str, problems: &mut Problems) {
     let place = |node: &Node, path: &str| Place { origin: node.origin.clone(), path: path.to_owned() };
     match &node.value {
         Value::Null | Value::Invalid => {}
         Value::Scalar(_) | Value::Map(_) => {
-            let advice = "start each cluster with '- ', such as '- bootstrap_servers: [b1:9092]'";
-            problems.error(place(node, "clusters"), ValueError::new("must be a list", advice));
+            let advice = format!("start each {} with '- ', such as '- {}'", list.noun, list.example);
+            problems.error(place(node, path), ValueError::new("must be a list", advice));
         }
         Value::List(items) => {
             for (at, item) in items.iter().enumerate() {
-                let path = format!("clusters[{at}]");
+                let path = format!("{path}[{at}]");
                 if item.value == Value::Null {
-                    let error = ValueError::new("an empty cluster", "give it bootstrap_servers, or remove it");
-                    problems.error(place(item, &path), error);
+                    let advice = format!("give it {}, or remove it", list.needs);
+                    problems.error(place(item, &path), ValueError::new(format!("an empty {}", list.noun), advice));
                 }
-                section(item, "clusters[]", &path, problems);
+                section(item, &format!("{}[]", list.path), &path, problems);
             }
         }
     }
@@ -119,12 +141,28 @@ fn example(kind: Kind) -> &'static str {
     match kind {
         Kind::Text | Kind::Secret => "write one text",
         Kind::Boolean => "write true or false",
-        Kind::Number => "write a number such as 20",
+        Kind::Number | Kind::Decimal => "write a number such as 20",
+        Kind::Percent => "write a percentage such as 1%",
         Kind::Duration => "write a duration such as 15s",
         Kind::Path => "write the path of a file",
         Kind::List => "write it as [a, b]",
         Kind::Patterns => "write it as ['^a', 'b$']",
         Kind::Labels | Kind::Properties => "write it as {name: value}",
         Kind::Switch => "write true or false, or its keys",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_list_of_sections_is_described() {
+        for key in schema::KEYS {
+            for (at, _) in key.path.match_indices("[]") {
+                let list = &key.path[..at];
+                assert!(LISTS.iter().any(|known| known.path == list), "{list} is not described");
+            }
+        }
     }
 }

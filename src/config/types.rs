@@ -1,12 +1,15 @@
 //! The checked configuration: plain data that needs no further doubt.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::digest::ContentDigest;
 use super::filter::NameFilter;
+use super::polling::{Budget, ClusterPolling, Polling};
 use super::secret::{Properties, Secret};
 use super::values::show_duration;
 
@@ -17,6 +20,8 @@ pub struct Config {
     pub web: Web,
     /// How Kafka is asked.
     pub polling: Polling,
+    /// The load that the exporter may cause.
+    pub budget: Budget,
     /// The clusters to export, at least one.
     pub clusters: Vec<Cluster>,
     /// The exporter's own log.
@@ -38,6 +43,8 @@ pub struct Web {
     /// How long a client may take for a whole request and its answer; default 30 s.
     #[serde(serialize_with = "as_text")]
     pub request_timeout: Duration,
+    /// Whether `POST /-/reload` is answered; default false.
+    pub admin: bool,
 }
 
 /// Where the HTTP server listens.
@@ -65,23 +72,7 @@ impl Serialize for Listen {
     }
 }
 
-/// How Kafka is asked.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Polling {
-    /// From the start of one pass to the start of the next; default 15 s.
-    #[serde(serialize_with = "as_text")]
-    pub interval: Duration,
-    /// How long one request to a broker may take; default 10 s.
-    #[serde(serialize_with = "as_text")]
-    pub request_timeout: Duration,
-    /// No value older than this is served; default three intervals, at least 2 min.
-    #[serde(serialize_with = "as_text")]
-    pub max_age: Duration,
-    /// The most calls under way at once, shared evenly by the clusters, at least one each; default 20.
-    pub max_in_flight: usize,
-}
-
-/// One Kafka cluster.
+/// One Kafka cluster. Two are equal when their settings are, and what stands in the files that they name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cluster {
     /// The value of the label `cluster_name`; `None` only when it is the one cluster, which then has no such label.
@@ -100,12 +91,20 @@ pub struct Cluster {
     pub sasl: Option<Sasl>,
     /// Properties of librdkafka, as given.
     pub kafka: Properties,
+    /// Long-lived connections to each broker; default 1.
+    pub connections_per_broker: usize,
+    /// What differs from [`Config::polling`] for this cluster.
+    #[serde(skip_serializing_if = "ClusterPolling::is_inherited")]
+    pub polling: ClusterPolling,
     /// Which topics are exported.
     pub topics: TopicSettings,
     /// Which groups are exported.
     pub groups: GroupSettings,
     /// Which collectors run besides brokers and topics, which always do.
     pub collectors: Collectors,
+    /// Stands for the content of the certificate, key and token files that the settings name.
+    #[serde(skip)]
+    pub files_digest: ContentDigest,
 }
 
 impl Cluster {
@@ -179,6 +178,9 @@ pub struct TopicSettings {
     pub filter: NameFilter,
     /// Series per partition or per topic; default per partition.
     pub granularity: Granularity,
+    /// The most partitions of a topic that are asked for; `None` (the default) asks for all.
+    #[serde(serialize_with = "as_number")]
+    pub sample_partitions: Option<NonZeroUsize>,
 }
 
 /// Which consumer groups are exported, and how finely.
@@ -239,6 +241,10 @@ pub enum LogFormat {
     Human,
     /// One JSON object per line.
     Json,
+}
+
+fn as_number<S: Serializer>(limit: &Option<NonZeroUsize>, serializer: S) -> Result<S::Ok, S::Error> {
+    limit.map_or(0, NonZeroUsize::get).serialize(serializer)
 }
 
 fn as_text<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::error::ValueError;
+use super::polling::PollingMode;
 use super::types::{Granularity, Listen, LogFormat, SaslMechanism};
 
 /// The longest regex that a filter takes.
@@ -55,6 +56,50 @@ pub(crate) fn number(text: &str, range: RangeInclusive<usize>) -> Parsed<usize> 
         },
         Err(_) => Err(ValueError::new(format!("'{text}' is not a whole number"), advice)),
     }
+}
+
+/// A number that may have a fraction, without an exponent.
+pub(crate) fn decimal(text: &str, range: RangeInclusive<f64>) -> Parsed<f64> {
+    let advice = format!("write a number from {} to {}", range.start(), range.end());
+    match plain_decimal(text) {
+        Some(number) if range.contains(&number) => Ok(number),
+        Some(_) => Err(ValueError::new(format!("{text} is out of range"), advice)),
+        None => Err(ValueError::new(format!("'{text}' is not a number"), advice)),
+    }
+}
+
+/// A percentage with its sign, such as `1%`, as a ratio. The range is in percent.
+pub(crate) fn percent(text: &str, range: RangeInclusive<f64>) -> Parsed<f64> {
+    let advice = format!("write a percentage from {}% to {}%", range.start(), range.end());
+    let Some(number) = text.strip_suffix('%') else {
+        return Err(match plain_decimal(text) {
+            Some(_) => ValueError::new(format!("'{text}' has no %"), format!("write {text}% if percent are meant")),
+            None => ValueError::new(format!("'{text}' is not a percentage"), advice),
+        });
+    };
+    match plain_decimal(number.trim_end()) {
+        Some(number) if range.contains(&number) => Ok(number / 100.0),
+        Some(_) => Err(ValueError::new(format!("{text} is out of range"), advice)),
+        None => Err(ValueError::new(format!("'{text}' is not a percentage"), advice)),
+    }
+}
+
+/// Digits with at most one point among them; Rust's own parser takes `inf`, `nan` and `1e9` as well.
+fn plain_decimal(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits.chars().all(|c| c.is_ascii_digit() || c == '.').then(|| text.parse().ok()).flatten()
+}
+
+/// A ratio as the percentage that it is written as in a config file.
+pub(crate) fn show_percent(ratio: f64) -> String {
+    // More digits would show how binary fractions round.
+    let digits = format!("{:.6}", ratio * 100.0);
+    format!("{}%", digits.trim_end_matches('0').trim_end_matches('.'))
+}
+
+pub(crate) fn polling_mode(text: &str) -> Parsed<PollingMode> {
+    let known = [PollingMode::Adaptive, PollingMode::Fixed].into_iter().find(|mode| mode.name() == text);
+    known.ok_or_else(|| ValueError::new(format!("'{text}' is not a polling mode"), "write adaptive or fixed"))
 }
 
 /// A duration as Prometheus writes it: whole numbers with units, `1h30m`, from days to milliseconds.
@@ -178,7 +223,7 @@ fn split_address<'t>(text: &'t str, usual_port: &str) -> Parsed<(&'t str, u16)> 
 
 /// The path of the metrics page.
 pub(crate) fn telemetry_path(text: &str) -> Parsed<String> {
-    const TAKEN: &[&str] = &["/", "/healthz", "/-/healthy", "/-/ready"];
+    const TAKEN: &[&str] = &["/", "/healthz", "/-/healthy", "/-/ready", "/-/reload"];
     let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~');
     if !text.starts_with('/') || !text.chars().all(is_path) {
         let advice = "start it with '/', then letters, digits and any of /-_.~, such as /metrics";

@@ -14,7 +14,7 @@ use super::tree::{Entry, Node, Value, join};
 /// The most values (scalars, lists and maps, aliases expanded) that a file may hold.
 pub const MAX_NODES: usize = 100_000;
 
-/// How deep lists and maps may nest; the schema needs six levels.
+/// How deep lists and maps may nest; the schema needs seven levels.
 pub const MAX_DEPTH: usize = 16;
 
 /// Parses one YAML document; `None` when it cannot be used, with the reason in `problems`.

@@ -199,6 +199,22 @@ fn numbers_and_durations_are_checked() {
         "polling: {max_in_flight: -3}",
         "k.yml:1:26: polling.max_in_flight: -3 is out of range; write a number from 1 to 1000",
     );
+    check_line("web: {admin: yes}", "k.yml:1:14: web.admin: 'yes' is not true or false; write true or false");
+    for (value, what) in [("-1", "-1 is out of range"), ("100001", "100001 is out of range")] {
+        let advice = "write a number from 0 to 100000";
+        check_cluster(
+            &format!("topics: {{sample_partitions: {value}}}"),
+            &format!("k.yml:3:31: clusters[0].topics.sample_partitions: {what}; {advice}"),
+        );
+    }
+    for value in ["0", "17"] {
+        check_cluster(
+            &format!("connections_per_broker: {value}"),
+            &format!(
+                "k.yml:3:27: clusters[0].connections_per_broker: {value} is out of range; write a number from 1 to 16"
+            ),
+        );
+    }
     check_line(
         "web: {max_connections: 1.5}",
         "k.yml:1:24: web.max_connections: '1.5' is not a whole number; write a number from 1 to 10000",
@@ -208,28 +224,8 @@ fn numbers_and_durations_are_checked() {
 #[test]
 fn values_of_later_versions_are_named_as_such() {
     check_line(
-        "polling: {mode: adaptive}",
-        "k.yml:1:17: polling.mode: 'adaptive' is not supported in this version; write fixed, or leave it out",
-    );
-    check_line(
-        "polling: {min_interval: 5s}",
-        "k.yml:1:25: polling.min_interval: not supported in this version; leave it out",
-    );
-    check_line(
-        "web: {admin: true}",
-        "k.yml:1:14: web.admin: 'true' is not supported in this version; write false, or leave it out",
-    );
-    check_line(
         "web: {config_file: web.yml}",
         "k.yml:1:20: web.config_file: not supported in this version; leave it out",
-    );
-    check_cluster(
-        "connections_per_broker: 2",
-        "k.yml:3:27: clusters[0].connections_per_broker: '2' is not supported in this version; write 1, or leave it out",
-    );
-    check_cluster(
-        "topics: {sample_partitions: 3}",
-        "k.yml:3:31: clusters[0].topics.sample_partitions: '3' is not supported in this version; write 0, or leave it out",
     );
     check_cluster(
         "groups: {isolation: read_committed}",

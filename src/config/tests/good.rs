@@ -13,23 +13,29 @@ fn a_bootstrap_list_is_enough() {
     let config = good(LEAST);
     assert_eq!(config.web.listen.to_string(), ":9308");
     assert_eq!(config.web.telemetry_path, "/metrics");
-    assert_eq!(config.polling.interval, Duration::from_secs(15));
-    assert_eq!(config.polling.max_age, Duration::from_secs(120));
-    assert_eq!(config.polling.max_in_flight, 20);
+    let polling = &config.polling;
+    assert_eq!((polling.mode, polling.interval), (PollingMode::Adaptive, Duration::from_secs(15)));
+    assert_eq!((polling.min_interval, polling.max_interval, polling.max_age), (None, None, None));
+    assert_eq!((polling.max_in_flight, polling.stuck_after), (20, Duration::from_secs(300)));
+    assert_eq!(config.budget, Budget { requests_per_second_per_broker: 50.0, cpu: 0.01 });
+    assert!(!config.web.admin);
     assert_eq!(config.log, LogSettings::default());
     let [cluster] = config.clusters.as_slice() else { panic!("one cluster") };
     assert_eq!((cluster.name.as_deref(), cluster.display_name()), (None, "b1:9092"));
     assert!(cluster.topics.filter.is_match_all() && cluster.groups.filter.is_match_all());
     assert_eq!(cluster.collectors, Collectors { offsets: true, groups: true, commits: true });
+    assert_eq!((cluster.connections_per_broker, cluster.topics.sample_partitions), (1, None));
+    assert!(cluster.polling.is_inherited());
 }
 
-/// The documented file, with the values of later versions replaced by today's.
+/// The documented file.
 const DOCUMENTED: &str = "
 web:
   listen: ':9308'               # both address families
   config_file:                  # e.g. web.yml: TLS and basic auth, in exporter-toolkit's format
   admin: false                  # allows POST /-/reload and switching of environments
-polling: {mode: fixed, interval: 15s, max_age: auto, max_in_flight: 20}
+polling: {mode: adaptive, min_interval: auto, max_interval: auto, max_age: auto, max_in_flight: 20, stuck_after: 5m}
+budget: {requests_per_second_per_broker: 50, cpu: 1%}
 clusters:
   - name:                       # e.g. prod
     bootstrap_servers: [b1:9092, b2:9092]
@@ -38,6 +44,7 @@ clusters:
     sasl:
     kafka: {}
     connections_per_broker: 1
+    polling: {overrides: []}
     topics: {include: ['.*'], exclude: [], granularity: partition, sample_partitions: 0}
     groups: {include: ['.*'], exclude: [], states: [], granularity: partition, isolation: read_uncommitted}
     collectors: {offsets: true, groups: true}
@@ -70,7 +77,8 @@ log: {format: json, level: 'warn,librdkafka=debug'}
     let fake = Fake::default().file("ca.pem", PEM).file("c.pem", PEM).file("k.pem", PEM).file("kp", "key\r\n");
     let (config, warnings) = good_in(fake.file("/run/secrets/kafka", "pa ss\n"), yaml);
     assert_eq!(config.web.listen, Listen { host: Some("::1".to_owned()), port: 9400 });
-    assert_eq!(config.polling.max_age, Duration::from_secs(270));
+    assert_eq!(config.polling.mode, PollingMode::Fixed, "an interval means so");
+    assert_eq!(config.polling.max_age_for(config.polling.interval), Duration::from_secs(270));
     assert_eq!(config.polling.request_timeout, Duration::from_millis(2500));
     let [prod, test] = config.clusters.as_slice() else { panic!("two clusters") };
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -207,6 +215,38 @@ polling: {interval: 90s}
     assert!(effective.contains("password: <hidden>") && effective.contains("interval: 1m30s"), "{effective}");
     let again = good(&effective.replace("<hidden>", "hunter2"));
     assert_eq!(again, config);
+}
+
+/// What is shown of each mode, with every setting of it, means the same again.
+#[test]
+fn the_effective_file_of_either_mode_can_be_read_again() {
+    for polling in [
+        "{mode: fixed}",
+        "{interval: 20s, max_age: 1m, stuck_after: 90s}",
+        "{min_interval: 2500ms, max_interval: 45s, max_age: 5m}",
+    ] {
+        let yaml = format!(
+            "
+polling: {polling}
+budget: {{requests_per_second_per_broker: 0.7, cpu: 0.7%}}
+web: {{admin: true}}
+clusters:
+  - {{name: a, bootstrap_servers: ['b:1'], polling: {{interval: 20s}}, connections_per_broker: 2}}
+  - name: b
+    bootstrap_servers: ['b:1']
+    topics: {{sample_partitions: 3}}
+    polling:
+      mode: adaptive
+      max_interval: 50s
+      overrides: [{{topics: [x], groups: ['^y', z], min_interval: 2s}}, {{groups: [a], max_interval: 30s}}]
+"
+        );
+        let config = good(&yaml);
+        let effective = effective_yaml(&config).unwrap();
+        assert_eq!(good(&effective), config, "{effective}");
+        assert!(!effective.contains("min_interval: auto"), "{effective}");
+        assert!(effective.contains("cpu: 0.7%"), "{effective}");
+    }
 }
 
 #[test]

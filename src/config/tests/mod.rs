@@ -4,6 +4,8 @@
 mod errors;
 mod good;
 mod hostile;
+mod polling;
+mod reload;
 
 use std::collections::HashMap;
 use std::io;
@@ -37,6 +39,10 @@ impl Surroundings for Fake {
 
     fn env(&self, name: &str) -> Option<String> {
         self.env.get(name).cloned()
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.files.contains_key(path)
     }
 
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
