@@ -1,12 +1,14 @@
 //! One configured cluster: what its client, its poller and its web side are told.
 
-use std::time::Duration;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
-use crate::collect::{GroupScope, NamePredicate, PollSettings, TopicScope};
-use crate::config::{Cluster, Config, Granularity as Configured, NameFilter, Polling};
+use crate::collect::{CallLimits, GroupScope, PollSettings, TopicScope};
+use crate::config::{Budget, Cluster, Config, Granularity as Configured, NameFilter, Polling, PollingMode};
 use crate::kafka::{ClientSettings, KafkaClient, KafkaError};
 use crate::metrics::{ClusterSource, Granularity};
-use crate::model::GroupState;
+use crate::model::{GroupState, NamePredicate};
+use crate::schedule::{self, BoundsOverride, BoundsRules, Rules};
 use crate::state::CollectorName;
 
 /// Sets up a cluster's client. Nothing is asked yet.
@@ -18,14 +20,8 @@ pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaClien
     })
 }
 
-/// How old a value of the cluster may be and still be served.
-pub(super) fn max_age(cluster: &Cluster, config: &Config) -> Duration {
-    let polling = config.polling_of(cluster);
-    polling.max_age_for(polling.interval)
-}
-
-/// What the cluster's poller is told.
-pub(super) fn poll_settings(cluster: &Cluster, config: &Config) -> PollSettings {
+/// What the cluster's poller is told. As long as it is, the cluster has its part of what may be in flight.
+pub(super) fn poll_settings(cluster: &Cluster, config: &Config, limits: &Arc<CallLimits>) -> PollSettings {
     let is_named = |state: &GroupState| cluster.groups.states.iter().any(|name| name == state.as_str());
     PollSettings {
         topics: TopicScope { names: predicate(&cluster.topics.filter) },
@@ -34,9 +30,32 @@ pub(super) fn poll_settings(cluster: &Cluster, config: &Config) -> PollSettings 
             states: GroupState::ALL.into_iter().filter(is_named).collect(),
         },
         collectors: collectors(cluster),
-        // The clusters share what may be in flight, so that a sick one does not hold up the others.
-        max_in_flight: (config.polling.max_in_flight / config.clusters.len().max(1)).max(1),
-        interval: config.polling_of(cluster).interval,
+        limit: limits.join(),
+        // Any number that other exporters do not have: the standard library seeds its hashers at random.
+        breaker_seed: RandomState::new().hash_one(&cluster.name),
+        rules: rules(cluster, config),
+    }
+}
+
+/// How often the cluster is asked.
+fn rules(cluster: &Cluster, config: &Config) -> Rules {
+    let polling = config.polling_of(cluster);
+    let overrides = cluster.polling.overrides.iter().map(|rule| BoundsOverride {
+        topics: rule.topics.as_ref().map(predicate),
+        groups: rule.groups.as_ref().map(predicate),
+        min: rule.min_interval,
+        max: rule.max_interval,
+    });
+    let Budget { requests_per_second_per_broker, cpu } = config.budget;
+    Rules {
+        fixed: (polling.mode == PollingMode::Fixed).then_some(polling.interval),
+        bounds: BoundsRules {
+            min: polling.min_interval,
+            max: polling.max_interval,
+            overrides: overrides.collect(),
+            max_age: polling.max_age,
+        },
+        budget: schedule::Budget { requests_per_second_per_broker, cpu },
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cluster;
-use crate::collect::{Clock, PassReport, Poller, SystemClock};
+use crate::collect::{CallLimits, Clock, PassReport, Poller, SystemClock};
 use crate::config::{Cluster, Config};
 use crate::derive::Snapshot;
 use crate::kafka::KafkaError;
@@ -36,11 +36,10 @@ pub async fn snapshot(config: &Config, progress: impl Fn(&str)) -> Result<Vec<Fo
 async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
     let client = Arc::new(cluster::connect(cluster, &config.polling)?);
     let clock = SystemClock::start();
-    let settings = cluster::poll_settings(cluster, config);
+    let settings = cluster::poll_settings(cluster, config, &CallLimits::new(config.polling.max_in_flight));
     let mut poller = Poller::new(client.clone(), clock, settings, None);
-    let report = poller.pass().await;
-    let max_age = cluster::max_age(cluster, config);
-    let snapshot = Arc::new(Snapshot::derive(poller.world(), None, max_age, clock.now()));
+    let report = poller.tick().await;
+    let snapshot = Arc::new(Snapshot::derive(poller.world(), None, clock.now()));
     client.close().await;
     let source = Arc::new(cluster::source(cluster));
     source.snapshot.store(Some(snapshot.clone()));

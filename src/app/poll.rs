@@ -10,7 +10,6 @@ use crate::http::{Beat, ScrapeFeed};
 use crate::kafka::{KafkaClient, Operation};
 use crate::metrics::{Cache, ClusterSource, OwnMetrics};
 use crate::model::{BrokerId, Moment};
-use crate::schedule::FixedInterval;
 use crate::state::World;
 
 /// A poll thread that has not turned for so long does not touch its beat any more.
@@ -23,7 +22,6 @@ const TURN: Duration = Duration::from_secs(1);
 pub(super) struct ClusterTask {
     pub(super) client: Arc<KafkaClient>,
     pub(super) settings: PollSettings,
-    pub(super) max_age: Duration,
     pub(super) source: Arc<ClusterSource>,
     pub(super) own: Arc<OwnMetrics>,
     pub(super) clock: SystemClock,
@@ -40,16 +38,31 @@ impl ClusterTask {
     /// Polls for ever.
     pub(super) async fn poll(self) {
         let mut poller = Poller::new(self.client.clone(), self.clock, self.settings.clone(), self.go_on_from());
-        let timer = FixedInterval::new(self.now(), self.settings.interval);
+        let mut wakes = self.feed.wakes();
         let mut log = PassLog::default();
         loop {
-            let report = self.while_alive(poller.pass()).await;
-            log.write(&self.source, poller.world(), &report, self.now());
+            let next = poller.next_tick(&self.feed.rhythm());
+            let sleep = tokio::time::sleep(next.since(self.now()));
+            let woken = self.while_alive(async {
+                tokio::select! {
+                    () = sleep => false,
+                    () = wakes.next() => true,
+                }
+            });
+            if woken.await {
+                // Somebody scrapes again: the next tick may be earlier than it was.
+                continue;
+            }
+            let report = self.while_alive(poller.tick()).await;
             self.count(&report);
-            self.publish(poller.world(), &report);
+            if report.has_asked() {
+                log.write(&self.source, poller.world(), &report, self.now());
+                self.publish(poller.world(), &report);
+            }
+            if report.is_main {
+                self.source.schedule.store(Arc::new(poller.schedule()));
+            }
             self.poller_beat.touch();
-            let now = self.now();
-            self.while_alive(tokio::time::sleep(timer.next_after(now).since(now))).await;
         }
     }
 
@@ -66,7 +79,7 @@ impl ClusterTask {
             }
             self.source.connections.store(self.client.broker_stats());
             if let Some(last) = self.source.snapshot.load_full().filter(|last| last.is_outdated(self.now())) {
-                let snapshot = Snapshot::derive(&last.world, Some(&last), self.max_age, self.clock.now());
+                let snapshot = Snapshot::derive(&last.world, Some(&last), self.clock.now());
                 // Whatever the poller has published meanwhile is newer.
                 self.source.snapshot.compare_and_swap(&Some(last), Some(Arc::new(snapshot)));
             }
@@ -83,7 +96,7 @@ impl ClusterTask {
         let mut world = last.world.clone();
         world.up = false;
         world.collectors.fail_all();
-        let snapshot = Snapshot::derive(&world, Some(&last), self.max_age, self.clock.now());
+        let snapshot = Snapshot::derive(&world, Some(&last), self.clock.now());
         self.source.last_error.store(Some(Arc::new("the poller panicked and was started again".to_owned())));
         self.source.snapshot.store(Some(Arc::new(snapshot)));
         Some(world)
@@ -102,7 +115,7 @@ impl ClusterTask {
 
     fn publish(&self, world: &World, report: &PassReport) {
         let previous = self.source.snapshot.load_full();
-        let snapshot = Snapshot::derive(world, previous.as_deref(), self.max_age, self.clock.now());
+        let snapshot = Snapshot::derive(world, previous.as_deref(), self.clock.now());
         let error = report.errors.first().filter(|_| !world.up).map(|error| Arc::new(error.to_string()));
         self.source.last_error.store(error);
         self.source.connections.store(self.client.broker_stats());
@@ -181,10 +194,11 @@ impl PassLog {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::collect::{GroupScope, NamePredicate, TopicScope};
+    use crate::collect::{CallLimits, GroupScope, TopicScope};
     use crate::http::Heartbeats;
     use crate::kafka::ClientSettings;
-    use crate::model::{Broker, BrokerId, ClusterMetadata};
+    use crate::model::{Broker, BrokerId, ClusterMetadata, MaxAge, NamePredicate};
+    use crate::schedule::{BoundsRules, Budget, Rules};
     use crate::state::{CollectorName, Collectors};
 
     /// A task whose cluster does not exist; nothing here asks it.
@@ -201,10 +215,14 @@ mod tests {
                 topics: TopicScope { names: NamePredicate::everything() },
                 groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
                 collectors: CollectorName::ALL.to_vec(),
-                max_in_flight: 1,
-                interval: Duration::from_secs(15),
+                limit: CallLimits::new(1).join(),
+                breaker_seed: 1,
+                rules: Rules {
+                    fixed: None,
+                    bounds: BoundsRules { max_age: Some(max_age), ..BoundsRules::default() },
+                    budget: Budget { requests_per_second_per_broker: 50.0, cpu: 0.01 },
+                },
             },
-            max_age,
             source: Arc::new(ClusterSource::new(None, vec!["127.0.0.1:1".to_owned()])),
             own: Arc::new(OwnMetrics::new("0", None).unwrap()),
             clock: SystemClock::start(),
@@ -217,6 +235,7 @@ mod tests {
     /// Publishes a world that was read just now.
     fn publish_world(task: &ClusterTask) {
         let mut world = World::new(Collectors::new(|_| true));
+        world.metadata_max_age = MaxAge::new(task.settings.rules.bounds.max_age.unwrap());
         let broker = Broker { id: BrokerId(1), host: "b".into(), port: 9092 };
         world.apply_metadata(&ClusterMetadata { brokers: vec![broker], topics: Vec::new() }, |_| true, task.now());
         let now = task.clock.now();

@@ -16,7 +16,7 @@ use super::cluster;
 use super::poll::ClusterTask;
 use super::stop::{Signals, Stop, Stopper, stop_pair};
 use super::supervise::supervise;
-use crate::collect::SystemClock;
+use crate::collect::{CallLimits, SystemClock};
 use crate::config::{Config, Listen, Web};
 use crate::http::{self, BindError, Heartbeats, HttpSettings, HttpState, ScrapeFeed};
 use crate::kafka::{Cause, KafkaClient, KafkaError};
@@ -146,14 +146,14 @@ fn connect(
     feed: &Arc<ScrapeFeed>,
     clock: SystemClock,
 ) -> Result<Vec<ClusterTask>, ServeError> {
+    let limits = CallLimits::new(config.polling.max_in_flight);
     let task = |settings: &crate::config::Cluster| {
         let failed = |error| ServeError::Client { cluster: settings.display_name().to_owned(), error };
         let source: Arc<ClusterSource> = Arc::new(cluster::source(settings));
         own.add_cluster(source.name.as_deref(), config.polling_of(settings).interval);
         Ok(ClusterTask {
             client: Arc::new(cluster::connect(settings, &config.polling).map_err(failed)?),
-            settings: cluster::poll_settings(settings, config),
-            max_age: cluster::max_age(settings, config),
+            settings: cluster::poll_settings(settings, config, &limits),
             source,
             own: own.clone(),
             clock,

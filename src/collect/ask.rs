@@ -1,16 +1,17 @@
 //! The way every call takes: past the broker's breaker, within the bounds on calls in flight.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::stream;
-use futures_util::{Stream, StreamExt};
-use tokio::sync::Semaphore;
-
+use super::clock::Clock;
+use super::limits::ClusterLimit;
 use crate::kafka::{Cause, KafkaError, Operation, Target};
 use crate::model::BrokerId;
 use crate::schedule::Breakers;
+use futures_util::stream;
+use futures_util::{Stream, StreamExt};
 
 /// Calls in flight to one broker at most. More gain nothing: librdkafka handles a client's answers on one thread, and a
 /// broker handles one request per connection at a time.
@@ -21,23 +22,33 @@ const MIN_IN_FLIGHT_PER_BROKER: usize = 2;
 const BROKER_SHARE: usize = 4;
 
 /// Lets calls through to Kafka, or not.
-#[derive(Debug)]
 pub(super) struct Asker<K> {
     pub(super) api: Arc<K>,
-    in_flight: Semaphore,
-    per_broker: usize,
+    limit: Arc<ClusterLimit>,
+    clock: Arc<dyn Clock>,
     breakers: Mutex<Breakers>,
 }
 
+impl<K> fmt::Debug for Asker<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asker").field("limit", &self.limit).field("breakers", &self.breakers).finish_non_exhaustive()
+    }
+}
+
 impl<K> Asker<K> {
-    /// `max_in_flight` bounds the calls to all brokers together.
-    pub(super) fn new(api: Arc<K>, max_in_flight: usize) -> Self {
-        Self {
-            api,
-            in_flight: Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
-            per_broker: (max_in_flight / BROKER_SHARE).clamp(MIN_IN_FLIGHT_PER_BROKER, MAX_IN_FLIGHT_PER_BROKER),
-            breakers: Mutex::default(),
-        }
+    /// `limit` bounds the calls to all brokers of the cluster together; `seed` is of the breakers' jitter.
+    pub(super) fn new(api: Arc<K>, limit: Arc<ClusterLimit>, clock: Arc<dyn Clock>, seed: u64) -> Self {
+        Self { api, limit, clock, breakers: Mutex::new(Breakers::new(seed)) }
+    }
+
+    /// How many calls one broker may have in flight.
+    fn per_broker(&self) -> usize {
+        (self.limit.slots() / BROKER_SHARE).clamp(MIN_IN_FLIGHT_PER_BROKER, MAX_IN_FLIGHT_PER_BROKER)
+    }
+
+    /// A call to the broker met silence: it is left alone from now on.
+    pub(super) fn silent(&self, broker: BrokerId) {
+        self.breakers().silent(broker, self.clock.now().moment);
     }
 
     /// The breakers. They are plain data: a panic while they were locked leaves them usable.
@@ -50,7 +61,7 @@ impl<K> Asker<K> {
     /// # Errors
     /// The call's own.
     pub(super) async fn cluster<T>(&self, call: impl Future<Output = Result<T, KafkaError>>) -> Result<T, KafkaError> {
-        let _permit = self.in_flight.acquire().await;
+        let _permit = self.limit.enter().await;
         call.await
     }
 
@@ -69,14 +80,14 @@ impl<K> Asker<K> {
         if !self.breakers().lets_through(broker) {
             return not_asked(target);
         }
-        let _permit = self.in_flight.acquire().await;
+        let _permit = self.limit.enter().await;
         // It may have been found silent while this call waited for its turn.
         if !self.breakers().lets_through(broker) {
             return not_asked(target);
         }
         let result = call.await;
         if result.as_ref().is_err_and(KafkaError::is_silence) {
-            self.breakers().silent(broker);
+            self.silent(broker);
         }
         result
     }
@@ -91,12 +102,12 @@ impl<K> Asker<K> {
     where
         F: Future<Output = R>,
     {
-        let per_broker = self.per_broker;
+        let per_broker = self.per_broker();
         let queues = calls.into_iter().map(move |(broker, calls)| {
             let run = run.clone();
             stream::iter(calls).map(move |call| run(broker, call)).buffer_unordered(per_broker)
         });
-        // Every stream of the selection is bounded by itself, and all together by the semaphore.
+        // Every stream of the selection is bounded by itself, and all together by the limit.
         stream::select_all(queues.map(Box::pin))
     }
 

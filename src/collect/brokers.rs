@@ -11,9 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::ask::Asker;
 use super::report::PassReport;
-use super::settings::NamePredicate;
+
 use crate::kafka::{KafkaApi, KafkaError, Operation, Target};
-use crate::model::{BrokerId, GroupListing, Moment};
+use crate::model::{BrokerId, GroupListing, Moment, NamePredicate};
+use crate::schedule::Probe;
 use crate::state::{CollectorName, GroupLists, World};
 
 /// How often cluster id and racks are asked for while the set of brokers stays the same.
@@ -43,7 +44,7 @@ impl Brokers {
             return;
         }
         report.cluster_description.misses += 1;
-        match asker.api.describe_cluster().await {
+        match asker.cluster(asker.api.describe_cluster()).await {
             Ok(description) => {
                 world.apply_cluster_description(&description);
                 self.described = Some((now, members));
@@ -52,8 +53,8 @@ impl Brokers {
         }
     }
 
-    /// Closes the breakers of the brokers whose probes were answered since the last pass.
-    pub(super) async fn harvest_probes<K: KafkaApi>(&mut self, asker: &Asker<K>) {
+    /// Closes the breakers of the brokers whose probes were answered since the last pass; the others' stay open longer.
+    pub(super) async fn harvest_probes<K: KafkaApi>(&mut self, asker: &Asker<K>, now: Moment) {
         let done: Vec<BrokerId> =
             self.probes.iter().filter(|(_, probe)| probe.is_finished()).map(|(broker, _)| *broker).collect();
         for broker in done {
@@ -62,21 +63,23 @@ impl Brokers {
             if probe.await.unwrap_or(false) {
                 asker.breakers().recovered(broker);
             } else {
-                asker.breakers().silent(broker);
+                asker.breakers().probe_failed(broker, now);
             }
         }
     }
 
-    /// Sends a probe to every broker that was silent. Nobody waits for it: a dead broker holds up no pass.
-    pub(super) fn start_probes<K: KafkaApi>(&mut self, asker: &Asker<K>, world: &World) {
+    /// Sends a probe to every silent broker whose backoff is over. Nobody waits for it, and it takes no place among the
+    /// calls in flight: a dead broker holds up no pass.
+    pub(super) fn start_probes<K: KafkaApi>(&mut self, asker: &Asker<K>, world: &World, now: Moment) {
         let is_member: BTreeSet<BrokerId> = members(world).collect();
         let mut breakers = asker.breakers();
         breakers.retain(|broker| is_member.contains(&broker));
         // What a probe of a broker that left finds out says nothing of the one that comes back.
         self.probes.extract_if(|broker, _| !is_member.contains(broker)).for_each(|(_, probe)| probe.abort());
-        for broker in breakers.start_probes() {
+        for Probe { broker, after } in breakers.start_probes(now) {
             let api = asker.api.clone();
             let probe = tokio::spawn(async move {
+                tokio::time::sleep(after).await;
                 // A refusal is an answer.
                 api.list_groups(broker).await.map_or_else(|error| !error.is_silence(), |_| true)
             });
@@ -140,7 +143,7 @@ pub(super) async fn metadata<K: KafkaApi>(
     now: Moment,
     report: &mut PassReport,
 ) -> bool {
-    match asker.api.metadata().await {
+    match asker.cluster(asker.api.metadata()).await {
         Ok(metadata) => {
             world.apply_metadata(&metadata, |name| shown.matches(name), now);
             true

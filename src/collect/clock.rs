@@ -1,6 +1,7 @@
 //! The clock as a parameter, so that the pipeline runs on a virtual one in tests.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::model::{Instants, Moment, WallTime};
 
@@ -8,6 +9,21 @@ use crate::model::{Instants, Moment, WallTime};
 pub trait Clock: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Instants;
+
+    /// Processor time that the process has used; zero where nobody counts it.
+    fn cpu(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Instants {
+        (**self).now()
+    }
+
+    fn cpu(&self) -> Duration {
+        (**self).cpu()
+    }
 }
 
 /// The machine's clocks.
@@ -31,5 +47,11 @@ impl Clock for SystemClock {
             moment: Moment(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)),
             wall: WallTime(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
         }
+    }
+
+    fn cpu(&self) -> Duration {
+        let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let seconds = u64::try_from(used.tv_sec).unwrap_or(0);
+        Duration::new(seconds, u32::try_from(used.tv_nsec).unwrap_or(0))
     }
 }

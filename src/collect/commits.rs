@@ -1,5 +1,6 @@
-//! The commits collector: what each group has committed, one call a group at its coordinator.
+//! The commits collector: what each group has committed, asked of its coordinator: everything, or topic by topic.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -7,61 +8,147 @@ use futures_util::StreamExt;
 
 use super::ask::Asker;
 use super::clock::Clock;
-use super::groups::by_coordinator;
+use super::offsets::failure_answer;
+use super::plan::{CommitQuestion, CommitScope};
 use super::report::PassReport;
 use super::settings::TopicScope;
-use crate::kafka::{KafkaApi, KafkaError, Operation, Target};
-use crate::model::{CommittedOffsets, PartitionId, TopicPartitions};
-use crate::state::{CollectorName, ReadAt, World};
+use crate::kafka::{Cause, KafkaApi, KafkaError, Operation, Target};
+use crate::model::{BrokerId, CommittedOffsets, MaxAge, PartitionId, TopicPartitions};
+use crate::schedule::Answer;
+use crate::state::{Asked, CollectorName, CommitChange, ReadAt, TopicIx, World};
 
 /// With a topic filter that leaves at most this many partitions, a group is asked for these by name, so that the
 /// filter spares Kafka the work; with more, naming them costs more than the group's whole answer.
 const MAX_NAMED_PARTITIONS: usize = 500;
+/// Partitions that one call names. librdkafka's cost for an answer grows with the square of its rows; a topic is never
+/// spread over two calls.
+const PARTITIONS_PER_CALL: usize = 200;
 
-/// Asks for the commits of every group and takes the answers in.
+/// What became of a question for a group's commits.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The group.
+    pub(super) group: Arc<str>,
+    /// Whether all its commits were asked for.
+    pub(super) is_full: bool,
+    /// The topics that were due.
+    pub(super) due: Vec<TopicIx>,
+    /// What changed, topic by topic, or why nothing is known.
+    pub(super) result: Result<Vec<CommitChange>, Answer>,
+}
+
+/// One call.
+struct Call {
+    group: Arc<str>,
+    is_full: bool,
+    due: Vec<TopicIx>,
+    named: Option<Vec<(TopicIx, Vec<PartitionId>)>>,
+    partitions: Option<Vec<TopicPartitions>>,
+}
+
+/// Asks for commits and takes the answers in. `max_age` says how old a group's commits on a topic may get.
 pub(super) async fn ask<K: KafkaApi>(
     asker: &Asker<K>,
     world: &mut World,
+    questions: Vec<CommitQuestion>,
     scope: &TopicScope,
+    max_age: impl Fn(&str, TopicIx) -> MaxAge,
     clock: &impl Clock,
     report: &mut PassReport,
-) {
+) -> Vec<Outcome> {
     let round = world.round;
-    let named = named_partitions(world, scope);
-    let named = named.as_deref();
-    let mut answers = pin!(asker.answers(by_coordinator(world), |coordinator, group: Arc<str>| async move {
-        let call = asker.api.committed_offsets(coordinator, &group, named);
-        let target = Target::Group(group.clone(), coordinator);
-        let result: Result<CommittedOffsets, KafkaError> = asker.broker(Operation::OffsetFetch, target, call).await;
-        (group, ReadAt { round, instants: clock.now() }, result)
+    let calls = calls(world, questions, scope);
+    calls.iter().for_each(|(coordinator, calls)| report.count_requests(*coordinator, calls.len()));
+    let mut answers = pin!(asker.answers(calls, |coordinator, call: Call| async move {
+        let asked = asker.api.committed_offsets(coordinator, &call.group, call.partitions.as_deref());
+        let target = Target::Group(call.group.clone(), coordinator);
+        let result: Result<CommittedOffsets, KafkaError> = asker.broker(Operation::OffsetFetch, target, asked).await;
+        (call, ReadAt { round, instants: clock.now() }, result)
     }));
-    while let Some((group, read, result)) = answers.next().await {
-        match result {
+    let mut outcomes = Vec::new();
+    while let Some((call, read, result)) = answers.next().await {
+        let Call { group, is_full, due, named, .. } = call;
+        let result = match result {
             Ok(commits) => {
                 if let Some(error) = failure(world, &group, &commits) {
                     report.fail(CollectorName::Commits, error);
                 }
-                world.apply_commits(&group, &commits, |topic| scope.names.matches(topic), read);
+                let asked = named.as_deref().map_or(Asked::Everything, Asked::Named);
+                let shown = |topic: &str| scope.names.matches(topic);
+                Ok(world.apply_commits(&group, &commits, asked, shown, &|topic| max_age(&group, topic), read))
             }
-            Err(error) => report.fail(CollectorName::Commits, error),
-        }
+            Err(error) => {
+                let answer = failure_answer(&error);
+                report.fail(CollectorName::Commits, error);
+                Err(answer)
+            }
+        };
+        outcomes.push(Outcome { group, is_full, due, result });
     }
+    outcomes
 }
 
-/// The partitions to name, when a topic filter makes them few.
-fn named_partitions(world: &World, scope: &TopicScope) -> Option<Vec<TopicPartitions>> {
+/// The calls by coordinator, as far as that is in the cluster.
+fn calls(world: &World, questions: Vec<CommitQuestion>, scope: &TopicScope) -> BTreeMap<BrokerId, Vec<Call>> {
+    let few = few_partitions(world, scope);
+    let mut calls: BTreeMap<BrokerId, Vec<Call>> =
+        super::brokers::members(world).map(|broker| (broker, Vec::new())).collect();
+    for CommitQuestion { group, coordinator, topics } in questions {
+        let Some(queue) = calls.get_mut(&coordinator) else { continue };
+        match topics {
+            CommitScope::Everything(due) => {
+                // What the filter leaves, named, is still everything that is shown.
+                queue.push(Call { group, is_full: true, due, named: None, partitions: few.clone() });
+            }
+            CommitScope::Topics(due) => queue.extend(chunks(world, due).map(|due| {
+                let named = named(world, due.clone());
+                let partitions = Some(partitions(world, &named));
+                Call { group: group.clone(), is_full: false, due, named: Some(named), partitions }
+            })),
+        }
+    }
+    calls
+}
+
+/// Cuts topics into lists of a bounded number of partitions.
+fn chunks(world: &World, topics: Vec<TopicIx>) -> impl Iterator<Item = Vec<TopicIx>> {
+    let (mut chunks, mut in_last): (Vec<Vec<TopicIx>>, usize) = (Vec::new(), 0);
+    for topic in topics {
+        let count = world.topic(topic).map_or(0, |table| table.partitions());
+        match chunks.last_mut().filter(|_| in_last + count <= PARTITIONS_PER_CALL) {
+            Some(last) => {
+                last.push(topic);
+                in_last += count;
+            }
+            None => {
+                chunks.push(vec![topic]);
+                in_last = count;
+            }
+        }
+    }
+    chunks.into_iter()
+}
+
+/// Topics with all their partitions.
+fn named(world: &World, topics: Vec<TopicIx>) -> Vec<(TopicIx, Vec<PartitionId>)> {
+    let tables = topics.into_iter().filter_map(|ix| Some((ix, world.topic(ix)?)));
+    tables.map(|(ix, table)| (ix, (0..table.partitions()).filter_map(PartitionId::from_index).collect())).collect()
+}
+
+fn partitions(world: &World, named: &[(TopicIx, Vec<PartitionId>)]) -> Vec<TopicPartitions> {
+    let rows = named.iter().filter_map(|(ix, partitions)| {
+        Some(TopicPartitions { topic: world.topic(*ix)?.name.clone(), partitions: partitions.clone() })
+    });
+    rows.collect()
+}
+
+/// All partitions, when a topic filter makes them few.
+fn few_partitions(world: &World, scope: &TopicScope) -> Option<Vec<TopicPartitions>> {
     if scope.names.is_everything() {
         return None;
     }
     let total: usize = world.topics_by_name().map(|(_, table)| table.partitions()).sum();
-    if total == 0 || total > MAX_NAMED_PARTITIONS {
-        return None;
-    }
-    let named = world.topics_by_name().map(|(_, table)| TopicPartitions {
-        topic: table.name.clone(),
-        partitions: (0..table.partitions()).filter_map(PartitionId::from_index).collect(),
-    });
-    Some(named.collect())
+    (total > 0 && total <= MAX_NAMED_PARTITIONS).then(|| partitions(world, &named(world, world.topic_order.to_vec())))
 }
 
 /// The rows that the coordinator could not tell, as one error.
@@ -74,6 +161,6 @@ fn failure(world: &World, group: &Arc<str>, commits: &CommittedOffsets) -> Optio
     Some(KafkaError {
         operation: Operation::OffsetFetch,
         target: Target::Group(group.clone(), coordinator),
-        cause: crate::kafka::Cause::Code { code, text },
+        cause: Cause::Code { code, text },
     })
 }

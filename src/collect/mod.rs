@@ -5,16 +5,20 @@ mod brokers;
 mod clock;
 mod commits;
 mod groups;
+mod limits;
+mod observe;
 mod offsets;
 mod pass;
+mod plan;
 mod report;
 mod settings;
 mod topics;
 
 pub use clock::{Clock, SystemClock};
+pub use limits::{CallLimits, ClusterLimit};
 pub use pass::Poller;
 pub use report::{CacheUse, PassReport};
-pub use settings::{GroupScope, NamePredicate, PollSettings, TopicScope};
+pub use settings::{GroupScope, PollSettings, TopicScope};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]

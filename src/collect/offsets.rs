@@ -1,6 +1,6 @@
 //! The offsets collector: log start and end of every partition, asked of the partition's leader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use futures_util::StreamExt;
 use super::ask::Asker;
 use super::report::PassReport;
 use crate::kafka::{Cause, KafkaApi, KafkaError, Operation, Target};
-use crate::model::{BrokerId, KafkaCode, ListedPartition, OffsetSpec, PartitionId, TopicPartitions, TopicRows};
-use crate::state::{CollectorName, ReadAt, World};
+use crate::model::{BrokerId, KafkaCode, ListedPartition, MaxAge, OffsetSpec, PartitionId, TopicPartitions, TopicRows};
+use crate::schedule::Answer;
+use crate::state::{CollectorName, ReadAt, TopicIx, World};
 
 /// Partitions a ListOffsets call. librdkafka merges answers in quadratic time and a call has a fixed cost:
 /// measured, 100 to 250 cost least, for the broker as well.
@@ -18,45 +19,124 @@ const PARTITIONS_PER_CALL: usize = 200;
 
 type Rows = Vec<TopicRows<ListedPartition>>;
 
-/// Asks for one kind of offset of every partition that has a leader, and takes the answers in.
-///
-/// Returns the topics of which an end fell.
+/// What became of the question for one topic's offsets.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Outcome {
+    /// Whether an offset differs from the one that was known.
+    pub(super) changed: bool,
+    /// How far they rose, all partitions together.
+    pub(super) advanced: u64,
+    /// Whether an end fell.
+    pub(super) fell: bool,
+    /// What went wrong with a part of it.
+    failure: Option<Answer>,
+}
+
+impl Outcome {
+    /// For the scheduler.
+    pub(super) fn answer(&self) -> Answer {
+        match self.failure {
+            _ if self.changed => Answer::Moved,
+            Some(failure) => failure,
+            None => Answer::Still,
+        }
+    }
+
+    /// The worse of two failures is the one to ask again for.
+    fn fail(&mut self, failure: Answer) {
+        let is_worse = self.failure.is_none_or(|known| failure == Answer::Failed && known != Answer::Failed);
+        if is_worse {
+            self.failure = Some(failure);
+        }
+    }
+}
+
+/// How a failure is taken by the scheduler.
+pub(super) fn failure_answer(error: &KafkaError) -> Answer {
+    match error.cause {
+        Cause::NotAsked => Answer::NotAsked,
+        _ if error.is_retriable() => Answer::Failed,
+        _ => Answer::Refused,
+    }
+}
+
+/// Asks for one kind of offset of the partitions of some topics, as far as they have leaders, and takes the answers in.
+/// `max_age` says how old a topic's may get. Returns what became of each topic that was asked for.
 pub(super) async fn ask<K: KafkaApi>(
     asker: &Asker<K>,
     world: &mut World,
     spec: OffsetSpec,
+    topics: &BTreeSet<TopicIx>,
+    max_age: impl Fn(TopicIx) -> MaxAge,
     read: ReadAt,
     report: &mut PassReport,
-) -> Vec<Arc<str>> {
-    let mut answers = pin!(asker.answers(plan(world), |leader, partitions: Vec<TopicPartitions>| async move {
+) -> HashMap<TopicIx, Outcome> {
+    let plan = plan(world, topics);
+    plan.iter().for_each(|(leader, calls)| report.count_requests(*leader, calls.len()));
+    // A topic of which no partition has a leader cannot move.
+    let mut outcomes: HashMap<TopicIx, Outcome> = topics.iter().map(|ix| (*ix, Outcome::default())).collect();
+    let mut answers = pin!(asker.answers(plan, |leader, partitions: Vec<TopicPartitions>| async move {
         let call = asker.api.list_offsets(leader, spec, &partitions);
         let result: Result<Rows, KafkaError> = asker.broker(Operation::ListOffsets, Target::Broker(leader), call).await;
-        (leader, result)
+        (leader, partitions, result)
     }));
-    let mut fell = Vec::new();
-    while let Some((leader, result)) = answers.next().await {
+    while let Some((leader, partitions, result)) = answers.next().await {
         match result {
             Ok(rows) => {
                 if let Some(error) = failure(leader, &rows) {
                     if error.is_silence() {
-                        asker.breakers().silent(leader);
+                        asker.silent(leader);
                     }
                     report.fail(CollectorName::Offsets, error);
                 }
-                fell.extend(world.apply_offsets(spec, &rows, read));
+                note_rows(world, &partitions, &rows, &mut outcomes);
+                for change in world.apply_offsets(spec, &rows, &max_age, read) {
+                    let outcome = outcomes.entry(change.topic).or_default();
+                    outcome.changed |= change.changed;
+                    outcome.advanced += change.advanced;
+                    outcome.fell |= change.fell;
+                }
             }
-            Err(error) => report.fail(CollectorName::Offsets, error),
+            Err(error) => {
+                let failure = failure_answer(&error);
+                places(world, &partitions).for_each(|ix| outcomes.entry(ix).or_default().fail(failure));
+                report.fail(CollectorName::Offsets, error);
+            }
         }
     }
-    fell.sort_unstable();
-    fell.dedup();
-    fell
+    outcomes
 }
 
-/// The partitions by leader, in lists of a bounded length.
-fn plan(world: &World) -> BTreeMap<BrokerId, Vec<Vec<TopicPartitions>>> {
+fn places<'a>(world: &'a World, partitions: &'a [TopicPartitions]) -> impl Iterator<Item = TopicIx> + 'a {
+    partitions.iter().filter_map(|topic| world.names.get(&topic.topic))
+}
+
+/// Takes note of rows that failed and of those that are not there.
+fn note_rows(
+    world: &World,
+    asked: &[TopicPartitions],
+    rows: &[TopicRows<ListedPartition>],
+    outcomes: &mut HashMap<TopicIx, Outcome>,
+) {
+    let answered: HashMap<&str, &TopicRows<ListedPartition>> =
+        rows.iter().map(|topic| (topic.topic.as_ref(), topic)).collect();
+    for topic in asked {
+        let Some(ix) = world.names.get(&topic.topic) else { continue };
+        let rows = answered.get(topic.topic.as_ref()).map_or(&[][..], |topic| &topic.rows);
+        let outcome = outcomes.entry(ix).or_default();
+        if rows.len() < topic.partitions.len() {
+            outcome.fail(Answer::Failed);
+        }
+        for code in rows.iter().filter_map(|row| row.offset.err()) {
+            outcome.fail(if code.is_retriable() { Answer::Failed } else { Answer::Refused });
+        }
+    }
+}
+
+/// The partitions of some topics by leader, in lists of a bounded length.
+fn plan(world: &World, topics: &BTreeSet<TopicIx>) -> BTreeMap<BrokerId, Vec<Vec<TopicPartitions>>> {
     let mut plan: BTreeMap<BrokerId, Queue> = BTreeMap::new();
-    for (_, table) in world.topics_by_name() {
+    for table in topics.iter().filter_map(|ix| world.topic(*ix)) {
         for (place, placement) in table.placements.iter().enumerate() {
             if let (Some(leader), Some(partition)) = (placement.leader, PartitionId::from_index(place)) {
                 plan.entry(leader).or_default().push(&table.name, partition);

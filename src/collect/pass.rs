@@ -3,6 +3,10 @@
 //! Metadata, then every broker's list of groups, then log starts, then group descriptions, then commits, then ends:
 //! a log start is read before the commit that it is compared with, and an end after it. So no lag is ever negative by
 //! a race, and nothing counts as lost that the group read meanwhile.
+//!
+//! What of it is asked for is the plan's business. When ends turn out to have moved that were thought to stand still, a
+//! second sweep reads the commits on them and the ends again: a sweep has a round of its own, and a lag pairs only what
+//! one round read.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,38 +15,52 @@ use std::time::Instant;
 use super::ask::Asker;
 use super::brokers::{self, Brokers};
 use super::clock::Clock;
+use super::observe;
+use super::plan::{Enabled, Planner, Sweep};
 use super::report::PassReport;
 use super::settings::PollSettings;
 use super::topics::Topics;
 use super::{commits, groups, offsets};
 use crate::kafka::KafkaApi;
-use crate::model::{BrokerId, OffsetSpec};
-use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, World};
+use crate::model::{BrokerId, Moment, OffsetSpec};
+use crate::schedule::{Cost, Rhythm, Schedule, Scheduler};
+use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, TopicIx, World};
 
 /// Polls one cluster.
 #[derive(Debug)]
 pub struct Poller<K, C> {
-    asker: Asker<K>,
-    clock: C,
-    settings: PollSettings,
-    world: World,
+    pub(super) asker: Asker<K>,
+    pub(super) clock: C,
+    pub(super) settings: PollSettings,
+    pub(super) world: World,
+    pub(super) scheduler: Scheduler,
     brokers: Brokers,
     topics: Topics,
+    /// What the brokers listed last.
+    lists: GroupLists,
+    /// Who answered when the brokers were last asked for their lists.
+    answered: BTreeSet<BrokerId>,
+    /// Whether something failed in a way that a look at the brokers may mend.
+    pub(super) look_again: observe::LookAgain,
 }
 
-impl<K: KafkaApi, C: Clock> Poller<K, C> {
+impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     /// A poller that goes on from a world that is known, or knows nothing yet.
     #[must_use]
     pub fn new(api: Arc<K>, clock: C, settings: PollSettings, known: Option<World>) -> Self {
         let unknown = || World::new(Collectors::new(|name| settings.collectors.contains(&name)));
         let world = known.unwrap_or_else(unknown);
         Self {
-            asker: Asker::new(api, settings.max_in_flight),
+            asker: Asker::new(api, settings.limit.clone(), Arc::new(clock.clone()), settings.breaker_seed),
+            scheduler: Scheduler::new(settings.rules.clone(), clock.now().moment),
             clock,
             settings,
             world,
             brokers: Brokers::default(),
             topics: Topics::default(),
+            lists: GroupLists::default(),
+            answered: BTreeSet::new(),
+            look_again: observe::LookAgain::default(),
         }
     }
 
@@ -52,22 +70,57 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
         &self.world
     }
 
-    /// Asks for everything once and takes it in. Never fails as a whole: what failed is in the report.
-    pub async fn pass(&mut self) -> PassReport {
-        let started = Instant::now();
+    /// What the scheduler has come to.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        self.scheduler.schedule()
+    }
+
+    /// When the next tick is; `rhythm` is what is known of the scrapes.
+    pub fn next_tick(&mut self, rhythm: &Rhythm) -> Moment {
+        self.scheduler.next_tick(rhythm, self.clock.now().moment)
+    }
+
+    /// Works at the tick that is due: asks for what is due, and takes it in. `None`: nothing was. Never fails as a whole:
+    /// what failed is in the report.
+    pub async fn tick(&mut self) -> PassReport {
+        let tick = self.scheduler.take_tick(self.clock.now().moment);
+        let started = Started::now(&self.clock);
         let mut report = PassReport::default();
-        self.world.round = self.world.round.next();
-        self.brokers.harvest_probes(&self.asker).await;
-        self.cluster(&mut report).await;
-        let (lists, answered) = self.lists(&mut report).await;
-        self.log_starts_and_groups(&lists, &mut report).await;
-        self.commits(&mut report).await;
-        self.ends(&mut report).await;
-        self.conclude(&answered, started, &mut report);
+        report.is_main = tick.is_main();
+        self.brokers.harvest_probes(&self.asker, self.clock.now().moment).await;
+        let looks = report.is_main || self.look_again.is_due();
+        if looks {
+            self.look(&mut report).await;
+        }
+        let planner = self.planner();
+        let sweep = if self.scheduler.is_fixed() { planner.everything() } else { planner.due() };
+        self.count_hits(&sweep, &mut report);
+        if looks || !sweep.is_empty() {
+            let moved = self.sweep(sweep, &mut report).await;
+            if !moved.is_empty() {
+                self.sweep(self.planner().topics(moved), &mut report).await;
+            }
+            self.conclude(looks, &mut report);
+        }
+        self.brokers.start_probes(&self.asker, &self.world, self.clock.now().moment);
+        started.end(&self.clock, &mut report);
+        #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+        let cost = Cost { requests: report.most_requests() as f64, cpu_seconds: report.cpu.as_secs_f64() };
+        self.scheduler.passed(report.duration, cost);
         report
     }
 
-    fn has(&self, collector: CollectorName) -> bool {
+    fn planner(&self) -> Planner<'_> {
+        let enabled = Enabled {
+            offsets: self.has(CollectorName::Offsets),
+            groups: self.has(CollectorName::Groups),
+            commits: self.has(CollectorName::Commits),
+        };
+        Planner { world: &self.world, scheduler: &self.scheduler, enabled }
+    }
+
+    pub(super) fn has(&self, collector: CollectorName) -> bool {
         self.world.collectors.is_enabled(collector)
     }
 
@@ -75,10 +128,19 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
         ReadAt { round: self.world.round, instants: self.clock.now() }
     }
 
+    /// Looks at the brokers: metadata, and every broker's list of groups.
+    async fn look(&mut self, report: &mut PassReport) {
+        self.cluster(report).await;
+        self.list_groups(report).await;
+        self.follow();
+        self.look_again.looked();
+    }
+
     async fn cluster(&mut self, report: &mut PassReport) {
         let started = Instant::now();
         let now = self.clock.now().moment;
         let shown = &self.settings.topics.names;
+        self.world.metadata_max_age = self.scheduler.main_max_age();
         let reached = brokers::metadata(&self.asker, &mut self.world, shown, now, report).await;
         report.ran(CollectorName::Topics, started);
         if reached {
@@ -89,16 +151,18 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
         report.ran(CollectorName::Brokers, started);
         if reached {
             let started = Instant::now();
-            self.topics.ask_due(&self.asker, &mut self.world, self.settings.interval, report).await;
+            let interval = self.scheduler.tick().length * self.scheduler.tick().divisions;
+            self.topics.ask_due(&self.asker, &mut self.world, interval, report).await;
             report.ran(CollectorName::Topics, started);
         }
     }
 
-    async fn lists(&mut self, report: &mut PassReport) -> (GroupLists, BTreeSet<BrokerId>) {
+    async fn list_groups(&mut self, report: &mut PassReport) {
         let started = Instant::now();
         let (lists, answered) = brokers::list_groups(&self.asker, &self.world, report).await;
         if self.has(CollectorName::Groups) {
-            groups::apply_lists(&mut self.world, &lists, &self.settings.groups);
+            groups::apply_lists(&mut self.world, &mut self.scheduler, &lists, &self.settings.groups);
+            groups::note_without_coordinator(&mut self.world, self.clock.now().moment, report);
             report.ran(CollectorName::Groups, started);
         }
         if brokers::members(&self.world).next().is_none() {
@@ -109,62 +173,114 @@ impl<K: KafkaApi, C: Clock> Poller<K, C> {
         }
         // Metadata may have come from nobody while the brokers themselves answer.
         self.world.up |= !answered.is_empty();
-        (lists, answered)
+        (self.lists, self.answered) = (lists, answered);
     }
 
-    async fn log_starts_and_groups(&mut self, lists: &GroupLists, report: &mut PassReport) {
-        if self.has(CollectorName::Offsets) {
-            let started = Instant::now();
-            let read = self.read_at();
-            offsets::ask(&self.asker, &mut self.world, OffsetSpec::Earliest, read, report).await;
-            report.ran(CollectorName::Offsets, started);
-        }
-        if self.has(CollectorName::Groups) {
-            let started = Instant::now();
-            let now = self.clock.now().moment;
-            groups::describe(&self.asker, &mut self.world, lists, now, report).await;
-            report.ran(CollectorName::Groups, started);
-        }
+    /// One round: asks for what is planned. Returns the topics that turned out to move and whose commits are older than
+    /// that.
+    async fn sweep(&mut self, sweep: Sweep, report: &mut PassReport) -> BTreeSet<TopicIx> {
+        self.world.round = self.world.round.next();
+        self.log_starts(&sweep, report).await;
+        self.describe(&sweep, report).await;
+        let asked = self.commits(&sweep, report).await;
+        let ends = self.ends(&sweep, report).await;
+        self.observe_commits(&asked, &ends, report);
+        self.moved_unasked(&asked, &ends)
     }
 
-    async fn commits(&mut self, report: &mut PassReport) {
-        if self.has(CollectorName::Commits) {
-            let started = Instant::now();
-            let scope = &self.settings.topics;
-            commits::ask(&self.asker, &mut self.world, scope, &self.clock, report).await;
-            report.ran(CollectorName::Commits, started);
+    async fn log_starts(&mut self, sweep: &Sweep, report: &mut PassReport) {
+        if sweep.starts.is_empty() {
+            return;
         }
+        let (started, read) = (Instant::now(), self.read_at());
+        let scheduler = &self.scheduler;
+        let max_age = |topic| scheduler.topic_max_age(topic, OffsetSpec::Earliest);
+        let (asker, world) = (&self.asker, &mut self.world);
+        let outcomes = offsets::ask(asker, world, OffsetSpec::Earliest, &sweep.starts, max_age, read, report).await;
+        report.ran(CollectorName::Offsets, started);
+        report.starts.took += started.elapsed();
+        self.observe_offsets(OffsetSpec::Earliest, &outcomes, report);
     }
 
-    async fn ends(&mut self, report: &mut PassReport) {
-        if self.has(CollectorName::Offsets) {
-            let started = Instant::now();
-            let read = self.read_at();
-            let fell = offsets::ask(&self.asker, &mut self.world, OffsetSpec::Latest, read, report).await;
-            report.ran(CollectorName::Offsets, started);
-            let started = Instant::now();
-            self.topics.ask(&self.asker, &mut self.world, fell, report).await;
-            report.ran(CollectorName::Topics, started);
+    async fn describe(&mut self, sweep: &Sweep, report: &mut PassReport) {
+        if sweep.describe.is_empty() {
+            return;
         }
+        let (started, now) = (Instant::now(), self.clock.now().moment);
+        let scheduler = &self.scheduler;
+        let max_age = |group: &str| scheduler.group_max_age(group);
+        let (asker, world, lists) = (&self.asker, &mut self.world, &self.lists);
+        let outcomes = groups::describe(asker, world, &sweep.describe, lists, max_age, now, report).await;
+        report.ran(CollectorName::Groups, started);
+        report.memberships.took += started.elapsed();
+        self.observe_groups(&outcomes, report);
     }
 
-    fn conclude(&mut self, answered: &BTreeSet<BrokerId>, started: Instant, report: &mut PassReport) {
+    async fn commits(&mut self, sweep: &Sweep, report: &mut PassReport) -> Vec<commits::Outcome> {
+        if sweep.commits.is_empty() {
+            return Vec::new();
+        }
+        let started = Instant::now();
+        let scheduler = &self.scheduler;
+        let max_age = |group: &str, topic| scheduler.group_topic_max_age(group, topic);
+        let (asker, world, scope) = (&self.asker, &mut self.world, &self.settings.topics);
+        let outcomes = commits::ask(asker, world, sweep.commits.clone(), scope, max_age, &self.clock, report).await;
+        report.ran(CollectorName::Commits, started);
+        report.commits.took += started.elapsed();
+        outcomes
+    }
+
+    async fn ends(&mut self, sweep: &Sweep, report: &mut PassReport) -> observe::Ends {
+        if sweep.ends.is_empty() {
+            return observe::Ends::default();
+        }
+        let (started, read) = (Instant::now(), self.read_at());
+        let scheduler = &self.scheduler;
+        let max_age = |topic| scheduler.topic_max_age(topic, OffsetSpec::Latest);
+        let (asker, world) = (&self.asker, &mut self.world);
+        let outcomes = offsets::ask(asker, world, OffsetSpec::Latest, &sweep.ends, max_age, read, report).await;
+        report.ran(CollectorName::Offsets, started);
+        report.ends.took += started.elapsed();
+        let ends = self.observe_offsets(OffsetSpec::Latest, &outcomes, report);
+        let started = Instant::now();
+        self.topics.ask(&self.asker, &mut self.world, ends.fell.clone(), report).await;
+        report.ran(CollectorName::Topics, started);
+        ends
+    }
+
+    fn conclude(&mut self, looked: bool, report: &mut PassReport) {
         {
-            let breakers = self.asker.breakers();
+            let (breakers, answered) = (self.asker.breakers(), &self.answered);
             self.world.set_broker_health(|broker| {
                 let state = breakers.state(broker);
                 // A broker that fell silent later in the pass does not answer any more.
-                (answered.contains(&broker) && breakers.lets_through(broker), state)
+                (answered.contains(&broker) && breakers.lets_through(broker), state, breakers.trips(broker))
             });
         }
+        self.judge_collectors(looked, report);
         let now = self.clock.now().wall;
         for name in CollectorName::ALL {
             if let Some((success, duration)) = report.outcome(name) {
                 self.world.collectors.record(name, success, duration, now);
             }
         }
-        self.brokers.start_probes(&self.asker, &self.world);
         self.world.sweep_names();
-        report.duration = started.elapsed();
+    }
+}
+
+/// When a pass began, on the clocks that tell what it took.
+struct Started {
+    at: Instant,
+    cpu: std::time::Duration,
+}
+
+impl Started {
+    fn now(clock: &impl Clock) -> Self {
+        Self { at: Instant::now(), cpu: clock.cpu() }
+    }
+
+    fn end(self, clock: &impl Clock, report: &mut PassReport) {
+        report.duration = self.at.elapsed();
+        report.cpu = clock.cpu().saturating_sub(self.cpu);
     }
 }

@@ -17,6 +17,10 @@ pub struct CacheUse {
     pub hits: u64,
     /// Values asked for.
     pub misses: u64,
+    /// Values that were thought to stand still and turned out to have moved.
+    pub invalidations: u64,
+    /// How long it took to ask for the misses.
+    pub took: Duration,
 }
 
 /// The account of one pass.
@@ -24,6 +28,8 @@ pub struct CacheUse {
 pub struct PassReport {
     /// How long the pass took.
     pub duration: Duration,
+    /// Processor time of the process meanwhile.
+    pub cpu: Duration,
     /// What failed, in the order in which it did.
     pub errors: Vec<KafkaError>,
     /// Failures beyond those in `errors`.
@@ -34,6 +40,18 @@ pub struct PassReport {
     pub topic_ids: CacheUse,
     /// Cluster id and racks.
     pub cluster_description: CacheUse,
+    /// Ends of partitions.
+    pub ends: CacheUse,
+    /// Log starts of partitions.
+    pub starts: CacheUse,
+    /// Committed offsets.
+    pub commits: CacheUse,
+    /// Descriptions of groups.
+    pub memberships: CacheUse,
+    /// Whether this was a pass over the brokers and their lists, too.
+    pub is_main: bool,
+    /// Requests by broker, as far as they go to one in particular.
+    requests: BTreeMap<BrokerId, usize>,
     stages: Vec<Stage>,
 }
 
@@ -46,6 +64,12 @@ struct Stage {
 }
 
 impl PassReport {
+    /// Whether anything was asked for.
+    #[must_use]
+    pub fn has_asked(&self) -> bool {
+        !self.stages.is_empty()
+    }
+
     /// Takes note of a failure of a collector.
     pub(super) fn fail(&mut self, collector: CollectorName, error: KafkaError) {
         self.incomplete(collector);
@@ -59,9 +83,24 @@ impl PassReport {
         }
     }
 
+    /// Takes note of requests to a broker.
+    pub(super) fn count_requests(&mut self, broker: BrokerId, requests: usize) {
+        *self.requests.entry(broker).or_default() += requests;
+    }
+
+    /// The requests to the broker that was asked most.
+    pub(super) fn most_requests(&self) -> usize {
+        self.requests.values().copied().max().unwrap_or(0)
+    }
+
     /// Takes note that a collector could not ask for all that it should.
     pub(super) fn incomplete(&mut self, collector: CollectorName) {
         self.stage(collector).success = false;
+    }
+
+    /// Takes note that a collector is in order, though it had nothing to ask perhaps.
+    pub(super) fn looked_after(&mut self, collector: CollectorName) {
+        self.stage(collector);
     }
 
     /// Adds the time since `started` to a collector's account.

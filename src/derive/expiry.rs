@@ -8,9 +8,10 @@ use crate::state::{TopicTable, World};
 pub(super) fn valid_until(world: &World, groups: &[impl AsRef<GroupMeaning>], freshness: &Freshness) -> Option<Moment> {
     let topics = world.topics.iter().flatten().flat_map(|table| topic(table, freshness));
     let groups = groups.iter().flat_map(|meaning| group(meaning.as_ref()));
-    let all = world.metadata_at.into_iter().chain(topics).chain(groups);
+    let metadata = world.metadata_at.map(|at| at.plus(freshness.metadata_max_age.get()));
+    let all = metadata.into_iter().chain(topics).chain(groups);
     // What is too old already is not shown, and ages no further.
-    all.filter(|at| freshness.is_fresh(*at)).min().map(|oldest| oldest.plus(freshness.max_age))
+    all.filter(|until| *until >= freshness.now).min()
 }
 
 fn topic<'a>(table: &'a TopicTable, freshness: &'a Freshness) -> impl Iterator<Item = Moment> + 'a {
@@ -18,14 +19,17 @@ fn topic<'a>(table: &'a TopicTable, freshness: &'a Freshness) -> impl Iterator<I
         .filter(|place| !freshness.stands_still(table, *place))
         .flat_map(|place| [table.starts[place], table.ends[place]])
         .filter(|reading| reading.known().is_some())
-        .map(|reading| reading.at);
-    std::iter::once(table.metadata_at).chain(offsets)
+        .map(|reading| reading.at.plus(reading.max_age.get()));
+    std::iter::once(table.metadata_at.plus(freshness.metadata_max_age.get())).chain(offsets)
 }
 
 fn group(meaning: &GroupMeaning) -> impl Iterator<Item = Moment> + '_ {
-    let commits = meaning.table.commits.iter();
-    let commits =
-        commits.flat_map(|commits| std::iter::once(commits.at).chain(commits.stale.iter().map(|(_, at)| *at)));
-    let membership = meaning.table.membership.iter().map(|membership| membership.at);
-    commits.chain(membership).chain(meaning.derived_at())
+    let commits = meaning.table.commits.iter().flat_map(|commits| {
+        commits.segments.iter().flat_map(move |segment| {
+            let stale = commits.stale.iter().filter(|(row, _)| segment.rows.contains(row)).map(|(_, at)| *at);
+            std::iter::once(segment.at).chain(stale).map(|at| at.plus(segment.max_age.get()))
+        })
+    });
+    let membership = meaning.table.membership.iter().map(|membership| membership.at.plus(membership.max_age.get()));
+    commits.chain(membership).chain(meaning.shown_until())
 }

@@ -10,15 +10,16 @@ use super::{Freshness, lag, lost};
 use crate::model::{Messages, Moment, Offset};
 use crate::state::{CommitTable, GroupTable, HistoryId, Segment, TopicTable, World};
 
-/// The lag of one row of a group's commits, with the time of the commit that it was derived from.
+/// The lag of one row of a group's commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowLag {
     messages: Option<Messages>,
-    at: Moment,
+    /// The last moment at which it may be shown.
+    until: Moment,
 }
 
 impl RowLag {
-    const NONE: Self = Self { messages: None, at: Moment(0) };
+    const NONE: Self = Self { messages: None, until: Moment(0) };
 }
 
 /// What a group's commits on one topic add up to. One for each segment of the commits.
@@ -36,7 +37,8 @@ pub struct TopicLag {
     pub unknown: u32,
     /// Messages that were deleted before the group read them.
     pub lost_sum: Option<Messages>,
-    lost_at: Moment,
+    /// The last moment at which `lost_sum` may be shown.
+    lost_until: Moment,
 }
 
 /// One group with its lags.
@@ -77,10 +79,10 @@ impl GroupMeaning {
         self.rows.get(row)?.messages
     }
 
-    /// When the values that are shown were read, as far as they are not the last ones.
-    pub(super) fn derived_at(&self) -> impl Iterator<Item = Moment> + '_ {
-        let rows = self.rows.iter().filter(|row| row.messages.is_some()).map(|row| row.at);
-        rows.chain(self.topics.iter().filter(|sum| sum.lost_sum.is_some()).map(|sum| sum.lost_at))
+    /// Until when the derived values may be shown.
+    pub(super) fn shown_until(&self) -> impl Iterator<Item = Moment> + '_ {
+        let rows = self.rows.iter().filter(|row| row.messages.is_some()).map(|row| row.until);
+        rows.chain(self.topics.iter().filter(|sum| sum.lost_sum.is_some()).map(|sum| sum.lost_until))
     }
 
     /// The commits with their derived sums, topic by topic.
@@ -132,12 +134,13 @@ impl Context<'_> {
             max_lag: None,
             unknown: 0,
             lost_sum: None,
-            lost_at: self.commits.at,
+            lost_until: self.until(),
         };
         let mut existing = 0_u32;
         let mut lags = Some(0);
         for row in self.segment.rows.clone() {
-            let committed = self.freshness.commit(self.commits, row).map(|offset| offset.get().unsigned_abs());
+            let committed =
+                self.freshness.commit(self.commits, self.segment, row).map(|offset| offset.get().unsigned_abs());
             sum.committed_sum = add(sum.committed_sum, committed);
             let Some((topic, place)) = self.place(row) else {
                 rows.push(RowLag::NONE);
@@ -166,9 +169,14 @@ impl Context<'_> {
     fn row_lag(&self, topic: &TopicTable, place: usize, row: usize) -> RowLag {
         let paired = self
             .pair(topic, place, row)
-            .map(|(committed, start, end)| RowLag { messages: Some(lag(end, committed, start)), at: self.commits.at });
+            .map(|(committed, start, end)| RowLag { messages: Some(lag(end, committed, start)), until: self.until() });
         let standing = || self.before.as_ref()?.row(self.commits.partitions[row]);
-        paired.or_else(standing).filter(|derived| self.freshness.is_fresh(derived.at)).unwrap_or(RowLag::NONE)
+        paired.or_else(standing).filter(|derived| self.freshness.now <= derived.until).unwrap_or(RowLag::NONE)
+    }
+
+    /// The last moment at which what is derived from these commits may be shown.
+    fn until(&self) -> Moment {
+        self.segment.at.plus(self.segment.max_age.get())
     }
 
     /// Commit, start and end that belong together: an end of the same pass, and a start that was read before the commit.
@@ -177,7 +185,7 @@ impl Context<'_> {
         let committed = self.commits.offsets[row].get().filter(|_| self.commits.is_current(row))?;
         let end = self.freshness.end(topic, place)?;
         let start = self.freshness.start(topic, place)?;
-        let same_pass = topic.ends[place].round == self.commits.round && topic.starts[place].at <= self.commits.at;
+        let same_pass = topic.ends[place].round == self.segment.round && topic.starts[place].at <= self.segment.at;
         (same_pass || self.freshness.stands_still(topic, place)).then_some((committed, start, end))
     }
 
@@ -188,16 +196,16 @@ impl Context<'_> {
             let Some((topic, place)) = self.place(row) else { return Some(0) };
             let committed = self.commits.offsets[row].get().filter(|_| self.commits.is_current(row))?;
             let start = self.freshness.start(topic, place)?;
-            (topic.starts[place].at <= self.commits.at).then(|| lost(start, committed).0)
+            (topic.starts[place].at <= self.segment.at).then(|| lost(start, committed).0)
         };
         let fresh = self.segment.rows.clone().map(of_row).try_fold(0, |total, part| add(Some(total), part));
         sum.lost_sum = fresh.map(Messages);
         if sum.lost_sum.is_none()
             && let Some(before) = &self.before
         {
-            (sum.lost_sum, sum.lost_at) = (before.topic.lost_sum, before.topic.lost_at);
+            (sum.lost_sum, sum.lost_until) = (before.topic.lost_sum, before.topic.lost_until);
         }
-        if !self.freshness.is_fresh(sum.lost_at) {
+        if self.freshness.now > sum.lost_until {
             sum.lost_sum = None;
         }
     }

@@ -1,37 +1,43 @@
 //! A published snapshot: the world and its meaning at one point in time, immutable and whole.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::expiry::valid_until;
 use super::{GroupMeaning, TopicMeaning};
-use crate::model::{Instants, Moment, Offset};
-use crate::state::{CommitTable, GroupTable, Membership, Reading, TopicIx, TopicTable, World};
+use crate::model::{Instants, MaxAge, Moment, Offset};
+use crate::state::{CommitTable, GroupTable, Membership, Reading, Segment, TopicIx, TopicTable, World};
 
 /// Decides whether a value is young enough to be shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Freshness {
     /// The time of the snapshot.
     pub now: Moment,
-    /// No value older than this is shown.
-    pub max_age: Duration,
+    /// How old metadata may get.
+    pub metadata_max_age: MaxAge,
 }
 
 impl Freshness {
     /// Whether a value that was read then may be shown now.
     #[must_use]
-    pub fn is_fresh(&self, at: Moment) -> bool {
-        self.now.since(at) <= self.max_age
+    pub fn is_fresh(&self, at: Moment, max_age: MaxAge) -> bool {
+        self.now.since(at) <= max_age.get()
+    }
+
+    /// Whether what the metadata says of a topic may be shown.
+    #[must_use]
+    pub fn is_placed(&self, table: &TopicTable) -> bool {
+        self.is_fresh(table.metadata_at, self.metadata_max_age)
     }
 
     /// Whether a partition has no leader, as fresh metadata says: its log cannot move.
     #[must_use]
     pub fn stands_still(&self, table: &TopicTable, place: usize) -> bool {
-        table.placements[place].leader.is_none() && self.is_fresh(table.metadata_at)
+        table.placements[place].leader.is_none() && self.is_placed(table)
     }
 
     fn offset(&self, table: &TopicTable, place: usize, reading: &Reading) -> Option<Offset> {
-        reading.known().filter(|_| self.is_fresh(reading.at) || self.stands_still(table, place))
+        let is_fresh = self.is_fresh(reading.at, reading.max_age);
+        reading.known().filter(|_| is_fresh || self.stands_still(table, place))
     }
 
     /// A partition's high watermark, when it may be shown.
@@ -48,14 +54,14 @@ impl Freshness {
 
     /// A committed offset, when it may be shown.
     #[must_use]
-    pub fn commit(&self, commits: &CommitTable, row: usize) -> Option<Offset> {
-        commits.offsets[row].get().filter(|_| self.is_fresh(commits.read_at(row)))
+    pub fn commit(&self, commits: &CommitTable, segment: &Segment, row: usize) -> Option<Offset> {
+        commits.offsets[row].get().filter(|_| self.is_fresh(commits.read_at(segment, row), segment.max_age))
     }
 
     /// A group's description, when it may be shown.
     #[must_use]
     pub fn membership<'a>(&self, group: &'a GroupTable) -> Option<&'a Membership> {
-        group.membership.as_ref().filter(|membership| self.is_fresh(membership.at))
+        group.membership.as_ref().filter(|membership| self.is_fresh(membership.at, membership.max_age))
     }
 }
 
@@ -79,8 +85,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// Derives a snapshot of the world as it is; `previous` is the one before it.
     #[must_use]
-    pub fn derive(world: &World, previous: Option<&Self>, max_age: Duration, now: Instants) -> Self {
-        let freshness = Freshness { now: now.moment, max_age };
+    pub fn derive(world: &World, previous: Option<&Self>, now: Instants) -> Self {
+        let freshness = Freshness { now: now.moment, metadata_max_age: world.metadata_max_age };
         let topics = world
             .topics
             .iter()
@@ -120,6 +126,6 @@ impl Snapshot {
     /// Whether the metadata is young enough to say who and what is in the cluster.
     #[must_use]
     pub fn has_metadata(&self) -> bool {
-        self.world.metadata_at.is_some_and(|at| self.freshness.is_fresh(at))
+        self.world.metadata_at.is_some_and(|at| self.freshness.is_fresh(at, self.freshness.metadata_max_age))
     }
 }

@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     BrokerId, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupKind, GroupListing, GroupState, Instants,
-    KafkaCode, ListedPartition, Messages, Moment, Offset, OffsetSpec, PartitionId, PartitionMetadata, TopicMetadata,
-    TopicRows, WallTime,
+    KafkaCode, ListedPartition, MaxAge, Messages, Moment, Offset, OffsetSpec, PartitionId, PartitionMetadata,
+    TopicMetadata, TopicRows, WallTime,
 };
-use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, Round, World};
+use crate::state::{Asked, CollectorName, Collectors, GroupLists, ReadAt, Round, World};
 
 const PARTITIONS: usize = 3;
 const PASS: u64 = 15_000;
-const MAX_AGE: Duration = Duration::from_secs(40);
+const MAX_AGE: MaxAge = MaxAge::from_secs(40);
 
 /// What Kafka answers in one pass; `None` is a failure.
 #[derive(Debug, Clone)]
@@ -82,6 +82,7 @@ fn committed(rows: &[Result<Option<i64>, ()>; PARTITIONS]) -> CommittedOffsets {
 
 fn new_world() -> World {
     let mut world = World::new(Collectors::new(|_: CollectorName| true));
+    world.metadata_max_age = MAX_AGE;
     let listing = GroupListing { group: "g".into(), state: GroupState::Empty, kind: GroupKind::Classic };
     let lists = GroupLists { lists: vec![(BrokerId(1), vec![listing])], complete: true };
     world.groups.apply_lists(&lists, |_| true);
@@ -101,11 +102,11 @@ fn run(world: &mut World, pass: &Pass, number: u32) {
         world.apply_metadata(&metadata(1, &pass.leaderless), |_| true, Moment(at));
     }
     world.apply_metadata(&metadata(PARTITIONS, &pass.leaderless), |_| true, Moment(at));
-    world.apply_offsets(OffsetSpec::Earliest, &listed(&pass.starts, &pass.leaderless), read(number, at));
+    world.apply_offsets(OffsetSpec::Earliest, &listed(&pass.starts, &pass.leaderless), |_| MAX_AGE, read(number, at));
     if let Some(rows) = &pass.commits {
-        world.apply_commits("g", &committed(rows), |_| true, read(number, at + 1));
+        world.apply_commits("g", &committed(rows), Asked::Everything, |_| true, &|_| MAX_AGE, read(number, at + 1));
     }
-    world.apply_offsets(OffsetSpec::Latest, &listed(&pass.ends, &pass.leaderless), read(number, at + 2));
+    world.apply_offsets(OffsetSpec::Latest, &listed(&pass.ends, &pass.leaderless), |_| MAX_AGE, read(number, at + 2));
 }
 
 /// The oracle for one partition: walks the history and remembers, in the plainest way, what the rules say.
@@ -151,7 +152,7 @@ impl Oracle {
             }
             self.fetched_at = at + 1;
         }
-        let usable = |(_, read_at): &(i64, u64)| leaderless || Duration::from_millis(now - read_at) <= MAX_AGE;
+        let usable = |(_, read_at): &(i64, u64)| leaderless || Duration::from_millis(now - read_at) <= MAX_AGE.get();
         let (start, end) = (self.start.filter(usable), self.end.filter(usable));
         if let (true, Some((commit, read_at)), Some((start, start_at)), Some((end, end_at))) =
             (self.told, self.commit, start, end)
@@ -166,7 +167,7 @@ impl Oracle {
 
     fn lag(&self, now: u64) -> Option<u64> {
         let (lag, at) = self.pair.filter(|_| self.has_row)?;
-        (Duration::from_millis(now - at) <= MAX_AGE).then(|| u64::try_from(lag).unwrap())
+        (Duration::from_millis(now - at) <= MAX_AGE.get()).then(|| u64::try_from(lag).unwrap())
     }
 }
 
@@ -187,7 +188,7 @@ proptest! {
             }
             let now = u64::from(number) * PASS + 10;
             let instants = Instants { moment: Moment(now), wall: WallTime(0) };
-            let derived = Snapshot::derive(&world, snapshot.as_ref(), MAX_AGE, instants);
+            let derived = Snapshot::derive(&world, snapshot.as_ref(), instants);
             check(&derived, &oracles, now)?;
             snapshot = Some(derived);
         }
@@ -208,7 +209,7 @@ fn check(snapshot: &Snapshot, oracles: &[Oracle], now: u64) -> Result<(), TestCa
         prop_assert_eq!(sums.max_lag, known.iter().max().map(|max| Messages(*max)));
         prop_assert_eq!(usize::try_from(sums.unknown).unwrap(), lags.len() - known.len());
         let offsets: Option<Vec<i64>> =
-            segment.rows.clone().map(|row| Some(snapshot.freshness.commit(commits, row)?.get())).collect();
+            segment.rows.clone().map(|row| Some(snapshot.freshness.commit(commits, segment, row)?.get())).collect();
         prop_assert_eq!(sums.committed_sum, offsets.map(|all| all.iter().sum::<i64>().unsigned_abs()));
     }
     Ok(())
@@ -226,7 +227,7 @@ fn simple(starts: i64, ends: i64, commit: i64) -> Pass {
 
 fn derive_after(world: &World, previous: Option<&Snapshot>, number: u32) -> Snapshot {
     let moment = Moment(u64::from(number) * PASS + 10);
-    Snapshot::derive(world, previous, MAX_AGE, Instants { moment, wall: WallTime(0) })
+    Snapshot::derive(world, previous, Instants { moment, wall: WallTime(0) })
 }
 
 #[test]
@@ -259,9 +260,16 @@ fn a_commit_on_a_partition_that_does_not_exist_has_no_lag_and_is_not_unknown() {
     for _ in 0..2 {
         world.apply_metadata(&metadata(1, &[false; PARTITIONS]), |_| true, Moment(2 * PASS));
     }
-    world.apply_offsets(OffsetSpec::Earliest, &listed(&[Some(0); 3], &[false; 3]), read(2, 2 * PASS));
-    world.apply_commits("g", &committed(&[Ok(Some(5)); 3]), |_| true, read(2, 2 * PASS));
-    world.apply_offsets(OffsetSpec::Latest, &listed(&[Some(9); 3], &[false; 3]), read(2, 2 * PASS));
+    world.apply_offsets(OffsetSpec::Earliest, &listed(&[Some(0); 3], &[false; 3]), |_| MAX_AGE, read(2, 2 * PASS));
+    world.apply_commits(
+        "g",
+        &committed(&[Ok(Some(5)); 3]),
+        Asked::Everything,
+        |_| true,
+        &|_| MAX_AGE,
+        read(2, 2 * PASS),
+    );
+    world.apply_offsets(OffsetSpec::Latest, &listed(&[Some(9); 3], &[false; 3]), |_| MAX_AGE, read(2, 2 * PASS));
     let snapshot = derive_after(&world, None, 2);
     let group = snapshot.group("g").unwrap();
     assert_eq!([group.lag(0), group.lag(1), group.lag(2)], [Some(Messages(4)), None, None]);
@@ -300,7 +308,14 @@ fn names_that_nothing_uses_give_their_place_back() {
     }
     world.sweep_names();
     assert!(world.names.get("t").is_some(), "a commit still names it");
-    world.apply_commits("g", &CommittedOffsets::default(), |_| true, read(2, 2 * PASS));
+    world.apply_commits(
+        "g",
+        &CommittedOffsets::default(),
+        Asked::Everything,
+        |_| true,
+        &|_| MAX_AGE,
+        read(2, 2 * PASS),
+    );
     world.sweep_names();
     assert_eq!(world.names.get("t"), None);
     let shared: Arc<str> = "u".into();
@@ -338,15 +353,15 @@ fn a_snapshot_is_outdated_when_its_oldest_value_is() {
     let mut world = new_world();
     run(&mut world, &simple(0, 100, 50), 1);
     let snapshot = derive_after(&world, None, 1);
-    let limit = Moment(PASS).plus(MAX_AGE);
+    let limit = Moment(PASS).plus(MAX_AGE.get());
     assert!(!snapshot.is_outdated(limit));
     assert!(snapshot.is_outdated(Moment(limit.0 + 1)));
     let mut silent = simple(0, 0, 0);
     (silent.starts, silent.ends, silent.commits) = ([None; PARTITIONS], [None; PARTITIONS], None);
     run(&mut world, &silent, 2);
     let now = Instants { moment: Moment(limit.0 + 3), wall: WallTime(0) };
-    let snapshot = Snapshot::derive(&world, Some(&snapshot), MAX_AGE, now);
+    let snapshot = Snapshot::derive(&world, Some(&snapshot), now);
     assert_eq!(snapshot.group("g").unwrap().lag(0), None);
     assert!(!snapshot.is_outdated(now.moment), "what is not shown ages no further");
-    assert!(snapshot.is_outdated(Moment(2 * PASS + 1).plus(MAX_AGE)), "the metadata is still shown");
+    assert!(snapshot.is_outdated(Moment(2 * PASS + 1).plus(MAX_AGE.get())), "the metadata is still shown");
 }

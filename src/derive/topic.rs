@@ -19,7 +19,7 @@ impl TopicMeaning {
     #[must_use]
     pub fn of(table: &TopicTable, freshness: &Freshness) -> Self {
         // Without fresh metadata there may be more partitions than are known here.
-        let complete = freshness.is_fresh(table.metadata_at);
+        let complete = freshness.is_placed(table);
         let mut meaning = Self { end_sum: complete.then_some(0), start_sum: complete.then_some(0), unknown: 0 };
         for place in 0..table.partitions() {
             let end = freshness.end(table, place);

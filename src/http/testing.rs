@@ -4,7 +4,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -44,9 +43,10 @@ impl Cluster {
     pub(super) fn polled(name: Option<&str>, topics: usize, partitions: i32) -> ClusterSource {
         let cluster = Self::pending(name);
         let mut world = World::new(Collectors::new(|_| true));
+        world.metadata_max_age = crate::model::MaxAge::from_secs(120);
         let at = Instants { moment: Moment(1000), wall: WallTime(i64::try_from(POLLED_AT_SECONDS).unwrap() * 1000) };
         world.apply_metadata(&metadata(topics, partitions), |_| true, at.moment);
-        let snapshot = Snapshot::derive(&world, None, Duration::from_secs(120), at);
+        let snapshot = Snapshot::derive(&world, None, at);
         cluster.snapshot.store(Some(Arc::new(snapshot)));
         cluster
     }

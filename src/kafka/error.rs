@@ -156,4 +156,15 @@ impl KafkaError {
             _ => false,
         }
     }
+
+    /// Whether asking again soon may go better: Kafka calls the code retriable, no answer came, or the question was not
+    /// put for a reason that passes.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        match &self.cause {
+            Cause::Code { code, .. } => code.is_retriable(),
+            Cause::NoAnswer | Cause::NotAsked | Cause::TooManyInFlight(_) => true,
+            Cause::Property(_) | Cause::Closed => false,
+        }
+    }
 }

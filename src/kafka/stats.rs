@@ -51,7 +51,7 @@ impl Tally {
             self.brokers.retain(|id, _| known.contains_key(id));
         }
         let brokers = known.into_iter().map(|(id, broker)| broker.connection(id, self.brokers.entry(id).or_default()));
-        Ok(ConnectionStats { brokers: brokers.collect() })
+        Ok(ConnectionStats { brokers: brokers.collect(), replacements: 0 })
     }
 }
 

@@ -269,6 +269,12 @@ families! {
         EXPORTER_BY_CLUSTER,
         "Always 1, for the one state of the broker's circuit breaker: closed lets calls through, open leaves a silent \
          broker alone, half_open probes it.");
+    KAFKASCOPE_BROKER_BREAKER_TRIPS_TOTAL = counter("kafkascope_broker_breaker_trips_total", &["broker"],
+        EXPORTER_BY_CLUSTER,
+        "How often the broker's circuit breaker opened because a call met silence; probes that failed are not counted.");
+    KAFKASCOPE_CONNECTION_REPLACEMENTS_TOTAL = counter("kafkascope_connection_replacements_total", &[],
+        EXPORTER_BY_CLUSTER,
+        "How often a sick set of connections, one to each broker, was replaced by a new one that did better.");
 
     // The exporter itself.
     KAFKASCOPE_BUILD_INFO = gauge("kafkascope_build_info", &["version", "revision"], EXPORTER,

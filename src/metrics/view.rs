@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::derive::Snapshot;
 use crate::model::ConnectionStats;
+use crate::schedule::Schedule;
 use crate::state::CollectorName;
 
 /// How fine the series of topics or groups are.
@@ -37,6 +38,8 @@ pub struct ClusterSource {
     pub snapshot: ArcSwapOption<Snapshot>,
     /// What the connections have done.
     pub connections: ArcSwap<ConnectionStats>,
+    /// How often what is asked for.
+    pub schedule: ArcSwap<Schedule>,
     /// The last failure of a pass in words, for the status page; `None` when the last pass reached the cluster.
     pub last_error: ArcSwapOption<String>,
 }
@@ -54,6 +57,7 @@ impl ClusterSource {
             collectors: CollectorName::ALL.to_vec(),
             snapshot: ArcSwapOption::empty(),
             connections: ArcSwap::default(),
+            schedule: ArcSwap::default(),
             last_error: ArcSwapOption::empty(),
         }
     }

@@ -2,6 +2,13 @@
 
 use std::fmt;
 
+/// The codes whose exception in Kafka's client is a `RetriableException` (`org.apache.kafka.common.protocol.Errors` of
+/// Kafka 4.3; 3.9 has the same but for the last). All others would only fail again.
+const RETRIABLE: [i32; 32] = [
+    2, 3, 5, 6, 7, 9, 13, 14, 15, 16, 19, 20, 41, 51, 56, 70, 71, 72, 74, 75, 78, 80, 83, 84, 88, 89, 100, 103, 106,
+    122, 123, 133,
+];
+
 /// An error code of the Kafka protocol, or, when negative, one of librdkafka's own.
 ///
 /// Kept as a number because a code that is unknown to this build must not break it.
@@ -96,6 +103,16 @@ impl KafkaCode {
         .contains(&self)
     }
 
+    /// Whether asking again soon may go better: Kafka calls the code retriable, or no answer came. Failures of TLS and
+    /// authentication are not: Kafka's clients do not retry them either.
+    #[must_use]
+    pub fn is_retriable(self) -> bool {
+        let refused = [Self::LOCAL_SSL, Self::LOCAL_AUTHENTICATION].contains(&self);
+        // ListOffsets tells of a leader that did not answer by partitions without an offset.
+        let unanswered = (self.is_silence() && !refused) || self == Self::LOCAL_NO_OFFSET;
+        unanswered || RETRIABLE.contains(&self.0)
+    }
+
     /// Whether the group's coordinator is elsewhere, loading or not elected: the group itself may be well.
     #[must_use]
     pub fn is_coordinator_moving(self) -> bool {
@@ -108,6 +125,37 @@ impl fmt::Display for KafkaCode {
         match self.name() {
             Some(name) => write!(f, "{name} ({})", self.0),
             None => write!(f, "Kafka error {}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_retriable_and_what_needs_a_person_is_not() {
+        for code in [
+            KafkaCode::NOT_LEADER_OR_FOLLOWER,
+            KafkaCode::NOT_COORDINATOR,
+            KafkaCode::COORDINATOR_LOAD_IN_PROGRESS,
+            KafkaCode::UNKNOWN_TOPIC_OR_PARTITION,
+            KafkaCode::LOCAL_TIMED_OUT,
+            KafkaCode::LOCAL_TRANSPORT,
+        ] {
+            assert!(code.is_retriable(), "{code}");
+        }
+        for code in [
+            KafkaCode::NONE,
+            KafkaCode::TOPIC_AUTHORIZATION_FAILED,
+            KafkaCode::GROUP_AUTHORIZATION_FAILED,
+            KafkaCode::GROUP_ID_NOT_FOUND,
+            KafkaCode::LOCAL_AUTHENTICATION,
+            KafkaCode::LOCAL_SSL,
+            KafkaCode::LOCAL_INVALID_ARG,
+            KafkaCode(-1),
+        ] {
+            assert!(!code.is_retriable(), "{code}");
         }
     }
 }

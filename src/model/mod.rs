@@ -5,6 +5,7 @@ mod code;
 mod group;
 mod ids;
 mod offsets;
+mod predicate;
 mod stats;
 mod time;
 
@@ -13,5 +14,6 @@ pub use code::KafkaCode;
 pub use group::{GroupDescription, GroupKind, GroupListing, GroupState, TopicAssignment};
 pub use ids::{BrokerId, MaybeOffset, Messages, Offset, PartitionId, TopicId};
 pub use offsets::{CommittedOffsets, CommittedPartition, ListedPartition, OffsetSpec, TopicPartitions, TopicRows};
+pub use predicate::NamePredicate;
 pub use stats::{BreakerState, BrokerConnection, ConnectionStats};
-pub use time::{Instants, Moment, WallTime};
+pub use time::{Instants, MaxAge, Moment, WallTime};

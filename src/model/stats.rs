@@ -58,4 +58,6 @@ pub struct BrokerConnection {
 pub struct ConnectionStats {
     /// One for each broker.
     pub brokers: Vec<BrokerConnection>,
+    /// How often a sick handle, a set of one connection to each broker, was replaced by another.
+    pub replacements: u64,
 }

@@ -35,6 +35,33 @@ impl WallTime {
     }
 }
 
+/// How old a reading may be and still be shown: what moves expires sooner than what stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MaxAge(u32);
+
+impl MaxAge {
+    /// Of what was never read.
+    pub const ZERO: Self = Self(0);
+
+    /// In seconds, for constants.
+    #[must_use]
+    pub const fn from_secs(seconds: u32) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// In whole milliseconds, 49 days at most.
+    #[must_use]
+    pub fn new(age: Duration) -> Self {
+        Self(u32::try_from(age.as_millis()).unwrap_or(u32::MAX))
+    }
+
+    /// As a duration.
+    #[must_use]
+    pub fn get(self) -> Duration {
+        Duration::from_millis(u64::from(self.0))
+    }
+}
+
 /// The same point on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instants {

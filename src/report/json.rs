@@ -149,7 +149,7 @@ fn group(snapshot: &Snapshot, meaning: &GroupMeaning) -> GroupReport {
     let topics = meaning.segments().filter_map(|(commits, segment, sums)| {
         let partitions = segment.rows.clone().map(|row| GroupPartitionReport {
             partition: commits.partitions[row].0,
-            committed: snapshot.freshness.commit(commits, row).map(|offset| offset.get()),
+            committed: snapshot.freshness.commit(commits, segment, row).map(|offset| offset.get()),
             lag: meaning.lag(row).map(|lag| lag.0),
         });
         Some(GroupTopicReport {

@@ -1,12 +1,24 @@
 //! Who is asked when: pure decisions, time is an argument.
 //!
-//! Today every pass asks for everything at a fixed interval, and a broker that was silent is left alone until a probe
-//! finds it answering again. An adaptive engine replaces [`FixedInterval`] behind the same question: when is the next pass?
+//! [`Scheduler`] puts it together: [`Ticks`](ticks) in step with the scrapes ([`Scrapes`]), a [`Pace`] for every topic,
+//! group and topic of a group, within [`Bounds`], all stretched alike ([`Stretch`]) when they cost more than the
+//! [`Budget`]. [`Breakers`] say who is left alone.
 
+mod answers;
+mod bounds;
 mod breaker;
-mod interval;
+mod budget;
+mod flow;
+mod items;
+mod pace;
+mod scheduler;
 mod scrapes;
+mod ticks;
 
-pub use breaker::Breakers;
-pub use interval::FixedInterval;
+pub use bounds::{Bounds, BoundsOverride, BoundsRules};
+pub use breaker::{Breakers, Probe};
+pub use budget::{Budget, Cost, Stretch};
+pub use items::{GroupItem, TopicItem};
+pub use pace::{Answer, Pace, Tick};
+pub use scheduler::{Intervals, PERCENTILES, Rules, Schedule, Scheduler};
 pub use scrapes::{ASSUMED_SCRAPE_PERIOD, Rhythm, ScrapeClient, Scrapes};

@@ -1,9 +1,13 @@
 //! A group's committed offsets as columns: a row is a partition number and an offset, twelve bytes.
+//!
+//! The topics of a group are asked for at different times, so each run of rows carries the reading that it is of.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{ReadAt, Round, TopicIx};
-use crate::model::{CommittedOffsets, KafkaCode, MaybeOffset, Moment, Offset, PartitionId, WallTime};
+use crate::model::{CommittedOffsets, MaxAge, MaybeOffset, Moment, Offset, PartitionId, WallTime};
 
 /// The rows of one topic within a group's columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,12 +18,18 @@ pub struct Segment {
     pub rows: Range<usize>,
     /// When a commit on this topic was last seen to move, if ever.
     pub moved_at: Option<WallTime>,
+    /// When the answer came.
+    pub at: Moment,
+    /// In which pass.
+    pub round: Round,
+    /// How old it may get.
+    pub max_age: MaxAge,
 }
 
-/// The committed offsets of one group, as of one OffsetFetch.
-#[derive(Debug, Clone, PartialEq)]
+/// The committed offsets of one group.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct CommitTable {
-    /// The topics, each with its run of rows.
+    /// The topics, each with its run of rows, ordered by place.
     pub segments: Vec<Segment>,
     /// The partition of each row.
     pub partitions: Vec<PartitionId>,
@@ -27,90 +37,82 @@ pub struct CommitTable {
     pub offsets: Vec<MaybeOffset>,
     /// Rows whose partition the last answer could not tell, with the time of the value that stands: nearly always empty.
     pub stale: Vec<(usize, Moment)>,
-    /// When the answer came.
-    pub at: Moment,
-    /// In which pass.
-    pub round: Round,
 }
 
-/// One row on its way into the columns.
+/// What a coordinator was asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    /// All that the group has committed: a topic that the answer does not name has no commit.
+    Everything,
+    /// These partitions of these topics. What the answer leaves out of them is not known.
+    Named(&'a [(TopicIx, Vec<PartitionId>)]),
+}
+
+/// What an answer told of one topic of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitChange {
+    /// The topic.
+    pub topic: TopicIx,
+    /// Whether a commit moved, came or went, or is seen for the first time.
+    pub changed: bool,
+    /// Whether the answer left a partition open.
+    pub failed: bool,
+}
+
+/// One row of an answer on its way into the columns.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     topic: TopicIx,
     partition: PartitionId,
-    offset: Result<Offset, KafkaCode>,
+    told: Told,
+}
+
+/// What an answer says of a partition.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    /// What is committed there; `None`: nothing.
+    Offset(Option<Offset>),
+    /// The coordinator could not tell.
+    Failed,
+    /// It was asked for and is not in the answer.
+    LeftOut,
+    /// It was not asked for.
+    NotAsked,
 }
 
 impl CommitTable {
-    /// The table for an answer; `place` gives a topic's place, or `None` for one that is filtered out.
+    /// The table after an answer; `place` gives a topic's place, or `None` for one that is filtered out, and `max_age`
+    /// how old a topic's commits may get. Also tells what changed, topic by topic.
     pub(super) fn from_answer(
         answer: &CommittedOffsets,
-        mut place: impl FnMut(&std::sync::Arc<str>) -> Option<TopicIx>,
+        asked: Asked<'_>,
+        place: impl FnMut(&Arc<str>) -> Option<TopicIx>,
+        max_age: &dyn Fn(TopicIx) -> MaxAge,
         previous: Option<&Self>,
         read: ReadAt,
-    ) -> Self {
-        let mut rows: Vec<Row> = Vec::with_capacity(answer.topics.iter().map(|topic| topic.rows.len()).sum());
-        for topic in &answer.topics {
-            let Some(ix) = place(&topic.topic) else { continue };
-            rows.extend(topic.rows.iter().filter_map(|row| {
-                // No commit is not a commit at −1: such a row does not exist.
-                let offset = row.offset.transpose()?;
-                Some(Row { topic: ix, partition: row.partition, offset })
-            }));
+    ) -> (Self, Vec<CommitChange>) {
+        let mut rows = rows_of(answer, place);
+        if let Asked::Named(named) = asked {
+            add_untold(&mut rows, named, previous);
         }
+        // A row that is there twice counts once.
         rows.sort_by_key(|row| (row.topic, row.partition));
         rows.dedup_by_key(|row| (row.topic, row.partition));
-        Self::from_rows(&rows, previous, read)
-    }
-
-    fn from_rows(rows: &[Row], previous: Option<&Self>, read: ReadAt) -> Self {
-        let mut table = Self {
-            segments: Vec::new(),
-            partitions: Vec::with_capacity(rows.len()),
-            offsets: Vec::with_capacity(rows.len()),
-            stale: Vec::new(),
-            at: read.instants.moment,
-            round: read.round,
-        };
-        for run in rows.chunk_by(|a, b| a.topic == b.topic) {
-            table.push_segment(run, previous, read.instants.wall);
+        let mut told: BTreeMap<TopicIx, &[Row]> =
+            rows.chunk_by(|a, b| a.topic == b.topic).map(|run| (run[0].topic, run)).collect();
+        let mut topics: BTreeSet<TopicIx> = told.keys().copied().collect();
+        topics.extend(previous.iter().flat_map(|table| &table.segments).map(|segment| segment.topic));
+        let mut after = After { table: Self::default(), previous, read, changes: Vec::new() };
+        after.table.partitions.reserve_exact(rows.len());
+        after.table.offsets.reserve_exact(rows.len());
+        for topic in topics {
+            match (told.remove(&topic), asked) {
+                (Some(run), _) => after.tell(topic, run, max_age(topic)),
+                (None, Asked::Everything) => after.tell(topic, &[], max_age(topic)),
+                (None, Asked::Named(_)) => after.keep(topic),
+            }
         }
-        table
-    }
-
-    /// Appends the rows of one topic, comparing them with what was known before.
-    fn push_segment(&mut self, run: &[Row], previous: Option<&Self>, wall: WallTime) {
-        let Some(first) = run.first() else { return };
-        let before = previous.and_then(|table| Some((table, table.segment(first.topic)?)));
-        let mut moved_at = before.as_ref().and_then(|(_, segment)| segment.moved_at);
-        let start = self.partitions.len();
-        for row in run {
-            let known = before.as_ref().and_then(|(table, segment)| table.row(segment, row.partition));
-            let offset = match row.offset {
-                Ok(offset) => {
-                    // A first commit on a topic that was known before is a move as well; a first sight is none.
-                    let moved = match (&before, known) {
-                        (Some((table, _)), Some(known)) => table.offsets[known].get().is_some_and(|was| was != offset),
-                        (before, _) => before.is_some(),
-                    };
-                    if moved {
-                        moved_at = Some(wall);
-                    }
-                    MaybeOffset::from(offset)
-                }
-                Err(_) => {
-                    let (value, read_at) = match (&before, known) {
-                        (Some((table, _)), Some(known)) => (table.offsets[known], table.read_at(known)),
-                        _ => (MaybeOffset::UNKNOWN, Moment(0)),
-                    };
-                    self.stale.push((self.partitions.len(), read_at));
-                    value
-                }
-            };
-            self.partitions.push(row.partition);
-            self.offsets.push(offset);
-        }
-        self.segments.push(Segment { topic: first.topic, rows: start..self.partitions.len(), moved_at });
+        (after.table, after.changes)
     }
 
     /// The rows of one topic.
@@ -127,12 +129,12 @@ impl CommitTable {
         Some(segment.rows.start + within)
     }
 
-    /// When the value in a row was read.
+    /// When the value in a row of a segment was read.
     #[must_use]
-    pub fn read_at(&self, row: usize) -> Moment {
+    pub fn read_at(&self, segment: &Segment, row: usize) -> Moment {
         match self.stale.binary_search_by_key(&row, |(stale, _)| *stale) {
             Ok(place) => self.stale[place].1,
-            Err(_) => self.at,
+            Err(_) => segment.at,
         }
     }
 
@@ -143,12 +145,116 @@ impl CommitTable {
     }
 }
 
+fn rows_of(answer: &CommittedOffsets, mut place: impl FnMut(&Arc<str>) -> Option<TopicIx>) -> Vec<Row> {
+    let mut rows = Vec::with_capacity(answer.topics.iter().map(|topic| topic.rows.len()).sum());
+    for topic in &answer.topics {
+        let Some(ix) = place(&topic.topic) else { continue };
+        rows.extend(topic.rows.iter().map(|row| {
+            let told = row.offset.map_or(Told::Failed, Told::Offset);
+            Row { topic: ix, partition: row.partition, told }
+        }));
+    }
+    rows
+}
+
+/// Adds what was asked for and not answered, and what was known of a topic and not asked for: both stand as they were.
+fn add_untold(rows: &mut Vec<Row>, named: &[(TopicIx, Vec<PartitionId>)], previous: Option<&CommitTable>) {
+    let mut seen: BTreeSet<(TopicIx, PartitionId)> = rows.iter().map(|row| (row.topic, row.partition)).collect();
+    let mut add = |topic, partition, told| {
+        if seen.insert((topic, partition)) {
+            rows.push(Row { topic, partition, told });
+        }
+    };
+    for (topic, partitions) in named {
+        partitions.iter().for_each(|partition| add(*topic, *partition, Told::LeftOut));
+        if let Some((table, segment)) = previous.and_then(|table| Some((table, table.segment(*topic)?))) {
+            let known = &table.partitions[segment.rows.clone()];
+            known.iter().for_each(|partition| add(*topic, *partition, Told::NotAsked));
+        }
+    }
+}
+
+/// The table that an answer is made into, with what was known before.
+struct After<'a> {
+    table: CommitTable,
+    previous: Option<&'a CommitTable>,
+    read: ReadAt,
+    changes: Vec<CommitChange>,
+}
+
+impl After<'_> {
+    fn before(&self, topic: TopicIx) -> Option<(&CommitTable, &Segment)> {
+        self.previous.and_then(|table| Some((table, table.segment(topic)?)))
+    }
+
+    /// Copies the rows of a topic that the answer is not about.
+    fn keep(&mut self, topic: TopicIx) {
+        let Some((before, segment)) = self.previous.and_then(|table| Some((table, table.segment(topic)?))) else {
+            return;
+        };
+        let start = self.table.partitions.len();
+        self.table.partitions.extend_from_slice(&before.partitions[segment.rows.clone()]);
+        self.table.offsets.extend_from_slice(&before.offsets[segment.rows.clone()]);
+        let stale = before.stale.iter().filter(|(row, _)| segment.rows.contains(row));
+        self.table.stale.extend(stale.map(|(row, at)| (row - segment.rows.start + start, *at)));
+        let rows = start..self.table.partitions.len();
+        self.table.segments.push(Segment { rows, ..segment.clone() });
+    }
+
+    /// Appends the rows that an answer tells of a topic, comparing them with what was known before.
+    fn tell(&mut self, topic: TopicIx, run: &[Row], max_age: MaxAge) {
+        let known = self.before(topic).is_some();
+        let mut moved_at = self.before(topic).and_then(|(_, segment)| segment.moved_at);
+        let start = self.table.partitions.len();
+        let (mut moved, mut failed) = (false, false);
+        let rows_before = self.before(topic).map_or(0, |(_, segment)| segment.rows.len());
+        for row in run {
+            let before = self.before(topic).and_then(|(table, segment)| {
+                let known = table.row(segment, row.partition)?;
+                Some((table.offsets[known], table.read_at(segment, known)))
+            });
+            failed |= matches!(row.told, Told::Failed | Told::LeftOut);
+            let offset = match row.told {
+                Told::Offset(None) => continue,
+                Told::Offset(Some(offset)) => {
+                    // A first commit on a topic that was known before is a move as well; a first sight is none.
+                    moved |= match before {
+                        Some((was, _)) => was.get().is_some_and(|was| was != offset),
+                        None => known,
+                    };
+                    MaybeOffset::from(offset)
+                }
+                // Whether anything is committed there is not known either.
+                Told::LeftOut if before.is_none() => continue,
+                Told::Failed | Told::LeftOut | Told::NotAsked => {
+                    let (value, at) = before.unwrap_or((MaybeOffset::UNKNOWN, Moment(0)));
+                    self.table.stale.push((self.table.partitions.len(), at));
+                    value
+                }
+            };
+            self.table.partitions.push(row.partition);
+            self.table.offsets.push(offset);
+        }
+        if moved {
+            moved_at = Some(self.read.instants.wall);
+        }
+        let rows = start..self.table.partitions.len();
+        let changed = moved || rows.len() != rows_before;
+        self.changes.push(CommitChange { topic, changed, failed });
+        if !rows.is_empty() {
+            let ReadAt { round, instants } = self.read;
+            self.table.segments.push(Segment { topic, rows, moved_at, at: instants.moment, round, max_age });
+        }
+    }
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::{CommittedPartition, Instants, TopicRows};
+    use crate::model::{CommittedPartition, Instants, KafkaCode, TopicRows};
     use crate::state::TopicNames;
 
     /// Topic, partition, and the offset, none, or an error code.
@@ -168,12 +274,23 @@ mod tests {
         CommittedOffsets { topics }
     }
 
-    fn table(names: &mut TopicNames, rows: &[TestRow<'_>], previous: Option<&CommitTable>, second: u64) -> CommitTable {
+    fn after(
+        names: &mut TopicNames,
+        rows: &[TestRow<'_>],
+        asked: Asked<'_>,
+        previous: Option<&CommitTable>,
+        second: u64,
+    ) -> (CommitTable, Vec<CommitChange>) {
         let at = Moment(second * 1000);
         let wall = WallTime(i64::try_from(second).unwrap_or(0) * 1000);
         let round = Round(u32::try_from(second).unwrap_or(0));
         let read = ReadAt { round, instants: Instants { moment: at, wall } };
-        CommitTable::from_answer(&answer(rows), |topic| names.intern(topic), previous, read)
+        let max_age = |_| MaxAge::ZERO;
+        CommitTable::from_answer(&answer(rows), asked, |topic| names.intern(topic), &max_age, previous, read)
+    }
+
+    fn table(names: &mut TopicNames, rows: &[TestRow<'_>], previous: Option<&CommitTable>, second: u64) -> CommitTable {
+        after(names, rows, Asked::Everything, previous, second).0
     }
 
     #[test]
@@ -210,12 +327,45 @@ mod tests {
         let second = table(&mut names, &[("a", 0, Err(29)), ("a", 1, Ok(Some(7))), ("a", 2, Err(29))], Some(&first), 2);
         let third = table(&mut names, &[("a", 0, Err(29)), ("a", 1, Ok(Some(7))), ("a", 2, Err(29))], Some(&second), 3);
         assert_eq!(third.offsets[0].get(), Offset::new(5));
-        assert_eq!(third.read_at(0), Moment(1000));
+        assert_eq!(third.read_at(&third.segments[0], 0), Moment(1000));
         assert!(!third.is_current(0));
-        assert_eq!(third.read_at(1), Moment(3000));
+        assert_eq!(third.read_at(&third.segments[0], 1), Moment(3000));
         assert_eq!(third.offsets[2].get(), None);
         let told = [("a", 0, Ok(Some(5))), ("a", 1, Ok(Some(7))), ("a", 2, Ok(Some(1)))];
         let fourth = table(&mut names, &told, Some(&third), 4);
         assert_eq!(fourth.segments[0].moved_at, None, "that a value becomes readable is no move");
+    }
+
+    #[test]
+    fn an_answer_about_one_topic_leaves_the_others_as_they_were() {
+        let mut names = TopicNames::default();
+        let first = table(&mut names, &[("a", 0, Ok(Some(5))), ("b", 0, Err(29)), ("b", 1, Ok(Some(7)))], None, 1);
+        let [a, b, c] = ["a", "b", "c"].map(|name| names.intern(&name.into()).unwrap());
+        let named = [(a, vec![PartitionId(0), PartitionId(1)]), (c, vec![PartitionId(0)])];
+        let rows = [("a", 0, Ok(Some(6))), ("a", 1, Ok(None)), ("c", 0, Ok(None))];
+        let (second, changes) = after(&mut names, &rows, Asked::Named(&named), Some(&first), 2);
+        let changes: Vec<_> = changes.iter().map(|change| (change.topic, change.changed, change.failed)).collect();
+        assert_eq!(changes, [(a, true, false), (c, false, false)]);
+        assert_eq!(second.segment(a).unwrap().at, Moment(2000));
+        assert_eq!(second.segment(b).unwrap().at, Moment(1000));
+        assert_eq!(second.segment(c), None, "nothing is committed there");
+        assert_eq!(second.offsets[1..], first.offsets[1..]);
+        assert_eq!(second.stale, [(1, Moment(0))], "what was open stays open");
+        let (third, changes) = after(&mut names, &[("b", 0, Ok(Some(1)))], Asked::Everything, Some(&second), 3);
+        assert_eq!(third.segments.len(), 1, "of everything, what is not there is gone");
+        assert!(changes.iter().all(|change| change.changed));
+    }
+
+    #[test]
+    fn what_a_half_answer_leaves_out_stands_as_it_was() {
+        let mut names = TopicNames::default();
+        let first = table(&mut names, &[("a", 0, Ok(Some(5))), ("a", 1, Ok(Some(7))), ("a", 9, Ok(Some(1)))], None, 1);
+        let a = names.intern(&"a".into()).unwrap();
+        let named = [(a, vec![PartitionId(0), PartitionId(1)])];
+        let (second, changes) = after(&mut names, &[("a", 1, Ok(Some(8)))], Asked::Named(&named), Some(&first), 2);
+        assert_eq!(second.offsets.iter().map(|offset| offset.get()).collect::<Vec<_>>(), [5, 8, 1].map(Offset::new));
+        assert_eq!([0, 1, 2].map(|row| second.is_current(row)), [false, true, false]);
+        assert_eq!(second.read_at(&second.segments[0], 0), Moment(1000));
+        assert!(changes[0].failed);
     }
 }

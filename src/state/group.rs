@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{CommitTable, TopicIx};
-use crate::model::{BrokerId, GroupKind, GroupState, Moment};
+use crate::model::{BrokerId, GroupKind, GroupState, MaxAge, Moment};
 
 /// What the members of a group hold of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Membership {
     pub assignment: Vec<AssignedTopic>,
     /// When the description came.
     pub at: Moment,
+    /// How old it may get.
+    pub max_age: MaxAge,
 }
 
 /// One group. A part that was never told is `None`.

@@ -106,13 +106,16 @@ impl Groups {
         self.entries.sort_by(|a, b| a.table.name.cmp(&b.table.name));
     }
 
-    /// Takes in a group's description.
-    pub fn set_membership(&mut self, name: &str, membership: Membership) {
-        if let Some(place) = self.place(name) {
-            let table = Arc::make_mut(&mut self.entries[place].table);
-            table.coordinator = membership.coordinator;
-            table.membership = Some(membership);
-        }
+    /// Takes in a group's description, and tells whether it differs from the last one in more than its time.
+    pub fn set_membership(&mut self, name: &str, membership: Membership) -> bool {
+        let Some(place) = self.place(name) else { return false };
+        let table = Arc::make_mut(&mut self.entries[place].table);
+        let (at, max_age) = (membership.at, membership.max_age);
+        let changed =
+            table.membership.as_ref().is_none_or(|known| Membership { at, max_age, ..known.clone() } != membership);
+        table.coordinator = membership.coordinator;
+        table.membership = Some(membership);
+        changed
     }
 
     /// Takes in a group's commits.

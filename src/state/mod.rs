@@ -12,12 +12,12 @@ mod topic;
 mod world;
 
 pub use collectors::{CollectorName, CollectorStatus, Collectors};
-pub use commits::{CommitTable, Segment};
+pub use commits::{Asked, CommitChange, CommitTable, Segment};
 pub use group::{AssignedTopic, GroupTable, Membership};
 pub use groups::{GroupLists, Groups};
 pub use names::{TopicIx, TopicNames};
 pub use topic::{HistoryId, Placement, Reading, TopicTable};
-pub use world::{BrokerFacts, World};
+pub use world::{BrokerFacts, TopicChange, World};
 
 /// The number of a pass. Two values of the same round were read by the same pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Round;
-use crate::model::{BrokerId, MaybeOffset, Moment, Offset, PartitionId, TopicId, TopicMetadata};
+use crate::model::{BrokerId, MaxAge, MaybeOffset, Moment, Offset, PartitionId, TopicId, TopicMetadata};
 
 /// One life of a topic: no two lives of one cluster share it, be it under one name or several.
 /// Values read in one life say nothing about another.
@@ -32,11 +32,13 @@ pub struct Reading {
     pub at: Moment,
     /// In which pass.
     pub round: Round,
+    /// How old it may get.
+    pub max_age: MaxAge,
 }
 
 impl Reading {
     /// Never read.
-    pub const NONE: Self = Self { offset: MaybeOffset::UNKNOWN, at: Moment(0), round: Round(0) };
+    pub const NONE: Self = Self { offset: MaybeOffset::UNKNOWN, at: Moment(0), round: Round(0), max_age: MaxAge::ZERO };
 
     /// The offset with its reading, when there is one.
     #[must_use]

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    AssignedTopic, Collectors, CommitTable, Groups, HistoryId, Membership, ReadAt, Reading, Round, TopicIx, TopicNames,
-    TopicTable,
+    Asked, AssignedTopic, Collectors, CommitChange, CommitTable, Groups, HistoryId, Membership, ReadAt, Reading, Round,
+    TopicIx, TopicNames, TopicTable,
 };
 use crate::model::{
     BreakerState, Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, GroupDescription,
-    GroupState, ListedPartition, Moment, OffsetSpec, TopicDescription, TopicRows,
+    GroupState, ListedPartition, MaxAge, Moment, OffsetSpec, TopicDescription, TopicRows,
 };
 
 /// A broker that is in the cluster, or that a replica list expects there.
@@ -25,6 +25,23 @@ pub struct BrokerFacts {
     pub answers: bool,
     /// Whether calls to it are let through.
     pub breaker: BreakerState,
+    /// How often its breaker has opened since polling began.
+    pub breaker_trips: u64,
+}
+
+/// What an answer about offsets told of one topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicChange {
+    /// The topic.
+    pub topic: TopicIx,
+    /// Whether an offset differs from the one that was known, or is the first.
+    pub changed: bool,
+    /// How far its offsets rose, all partitions together.
+    pub advanced: u64,
+    /// Whether an end fell: truncated, or another topic by now. Either way a new history began.
+    pub fell: bool,
+    /// Whether the answer left a partition open.
+    pub failed: bool,
 }
 
 /// One cluster as it is known now. Cloning copies pointers only: that is how it is published.
@@ -36,6 +53,8 @@ pub struct World {
     pub up: bool,
     /// When the metadata was last read, if ever.
     pub metadata_at: Option<Moment>,
+    /// How old metadata may get.
+    pub metadata_max_age: MaxAge,
     /// Known and expected brokers, ordered by id.
     pub brokers: Arc<Vec<BrokerFacts>>,
     /// Topic names and their places.
@@ -62,6 +81,7 @@ impl World {
             cluster_id: None,
             up: false,
             metadata_at: None,
+            metadata_max_age: MaxAge::ZERO,
             brokers: Arc::default(),
             names: Arc::default(),
             topics: Vec::new(),
@@ -140,6 +160,7 @@ impl World {
                     rack: known.and_then(|known| known.rack.clone()),
                     answers: known.is_some_and(|known| known.answers),
                     breaker: known.map_or(BreakerState::Closed, |known| known.breaker),
+                    breaker_trips: known.map_or(0, |known| known.breaker_trips),
                 }
             })
             .collect();
@@ -169,10 +190,11 @@ impl World {
         Some(ix)
     }
 
-    /// Takes note of which brokers answered in this pass, and whether calls to them are let through.
-    pub fn set_broker_health(&mut self, health: impl Fn(BrokerId) -> (bool, BreakerState)) {
+    /// Takes note of which brokers answered in this pass, whether calls to them are let through, and how often that has
+    /// ended.
+    pub fn set_broker_health(&mut self, health: impl Fn(BrokerId) -> (bool, BreakerState, u64)) {
         for broker in Arc::make_mut(&mut self.brokers) {
-            (broker.answers, broker.breaker) = health(broker.id);
+            (broker.answers, broker.breaker, broker.breaker_trips) = health(broker.id);
         }
     }
 
@@ -202,33 +224,36 @@ impl World {
         }
     }
 
-    /// Takes in start or end offsets. Returns the topics of which an end fell: truncated, or another topic by now.
-    /// Either way a new history begins: what was paired with the old end says nothing any more.
+    /// Takes in start or end offsets; `max_age` says how old a topic's may get. Tells what changed. When an end fell a
+    /// new history begins: what was paired with the old end says nothing any more.
     pub fn apply_offsets(
         &mut self,
         spec: OffsetSpec,
         rows: &[TopicRows<ListedPartition>],
+        max_age: impl Fn(TopicIx) -> MaxAge,
         read: ReadAt,
-    ) -> Vec<Arc<str>> {
-        let mut fell = Vec::new();
+    ) -> Vec<TopicChange> {
+        let mut changes = Vec::with_capacity(rows.len());
         for topic in rows {
             let fresh = self.fresh_history();
             let Some(ix) = self.names.get(&topic.topic) else { continue };
             let Some(table) = self.topics.get_mut(ix.index()).and_then(Option::as_mut) else { continue };
             let table = Arc::make_mut(table);
-            if apply_rows(table, spec, &topic.rows, read) {
+            let change = apply_rows(table, ix, spec, &topic.rows, max_age(ix), read);
+            if change.fell {
                 table.history = fresh;
-                fell.push(table.name.clone());
             }
+            changes.push(change);
         }
-        fell
+        changes
     }
 
-    /// Takes in a group's description. `Dead` means that the group is gone.
-    pub fn apply_group_description(&mut self, description: &GroupDescription, at: Moment) {
+    /// Takes in a group's description, and tells whether it differs from the last one. `Dead` means that the group is
+    /// gone.
+    pub fn apply_group_description(&mut self, description: &GroupDescription, max_age: MaxAge, at: Moment) -> bool {
         if description.state == GroupState::Dead {
             self.groups.remove(&description.group);
-            return;
+            return true;
         }
         let mut assignment: Vec<AssignedTopic> = description
             .assignment
@@ -252,22 +277,27 @@ impl World {
             members: description.members,
             assignment,
             at,
+            max_age,
         };
-        self.groups.set_membership(&description.group, membership);
+        self.groups.set_membership(&description.group, membership)
     }
 
-    /// Takes in all commits of a group; `shown` says which topics are exported.
+    /// Takes in commits of a group; `shown` says which topics are exported, and `max_age` how old a topic's commits may
+    /// get. Tells what changed, topic by topic.
     pub fn apply_commits(
         &mut self,
         group: &str,
         answer: &CommittedOffsets,
+        asked: Asked<'_>,
         shown: impl Fn(&str) -> bool,
+        max_age: &dyn Fn(TopicIx) -> MaxAge,
         read: ReadAt,
-    ) {
+    ) -> Vec<CommitChange> {
         let previous = self.groups.get(group).and_then(|table| table.commits.clone());
         let place = |topic: &Arc<str>| if shown(topic) { self.intern(topic) } else { None };
-        let table = CommitTable::from_answer(answer, place, previous.as_deref(), read);
+        let (table, changes) = CommitTable::from_answer(answer, asked, place, max_age, previous.as_deref(), read);
         self.groups.set_commits(group, table);
+        changes
     }
 
     /// Frees the places of names that no topic and no group uses any more.
@@ -298,18 +328,32 @@ fn doubt(table: &mut Arc<TopicTable>) -> bool {
     is_first
 }
 
-/// Writes rows into a topic's column; returns whether an end fell.
-fn apply_rows(table: &mut TopicTable, spec: OffsetSpec, rows: &[ListedPartition], read: ReadAt) -> bool {
-    let mut fell = false;
+/// Writes rows into a topic's column.
+fn apply_rows(
+    table: &mut TopicTable,
+    topic: TopicIx,
+    spec: OffsetSpec,
+    rows: &[ListedPartition],
+    max_age: MaxAge,
+    read: ReadAt,
+) -> TopicChange {
+    let mut change = TopicChange { topic, changed: false, advanced: 0, fell: false, failed: false };
     for row in rows {
-        let (Ok(offset), Some(place)) = (row.offset, table.place(row.partition)) else { continue };
+        let Some(place) = table.place(row.partition) else { continue };
+        let Ok(offset) = row.offset else {
+            change.failed = true;
+            continue;
+        };
         let column = match spec {
             OffsetSpec::Earliest => &mut table.starts,
             OffsetSpec::Latest => &mut table.ends,
         };
         let cell = &mut column[place];
-        fell |= spec == OffsetSpec::Latest && cell.known().is_some_and(|known| offset < known);
-        *cell = Reading { offset: offset.into(), at: read.instants.moment, round: read.round };
+        let known = cell.known();
+        change.changed |= known != Some(offset);
+        change.advanced += known.map_or(0, |known| offset.distance_from(known).0);
+        change.fell |= spec == OffsetSpec::Latest && known.is_some_and(|known| offset < known);
+        *cell = Reading { offset: offset.into(), at: read.instants.moment, round: read.round, max_age };
     }
-    fell
+    change
 }

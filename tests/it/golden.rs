@@ -155,8 +155,9 @@ fn pass(world: &mut World, second: u32, step: i64) {
     let starts = [offsets("orders", &[Some(10), Some(0), Some(0)]), offsets("audit.log", &[Some(0)])];
     world.apply_offsets(OffsetSpec::Latest, &ends, read);
     world.apply_offsets(OffsetSpec::Earliest, &starts, read);
-    world
-        .set_broker_health(|id| (id != BrokerId(3), if id.0 == 3 { BreakerState::Open } else { BreakerState::Closed }));
+    world.set_broker_health(
+        |id| if id.0 == 3 { (false, BreakerState::Open, 2) } else { (true, BreakerState::Closed, 0) },
+    );
     for collector in CollectorName::ALL {
         let success = collector != CollectorName::Offsets;
         world.collectors.record(collector, success, Duration::from_millis(12), read.instants.wall);
@@ -193,7 +194,7 @@ fn production() -> ClusterSource {
         round_trip: None,
         requests: Vec::new(),
     };
-    cluster.connections.store(Arc::new(ConnectionStats { brokers: vec![connection, idle] }));
+    cluster.connections.store(Arc::new(ConnectionStats { brokers: vec![connection, idle], replacements: 1 }));
     cluster
 }
 

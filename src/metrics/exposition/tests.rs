@@ -15,12 +15,12 @@ use crate::metrics::catalogue::ALL;
 use crate::metrics::{ClusterSource, Granularity, OwnMetrics};
 use crate::model::{
     Broker, BrokerId, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription, GroupKind, GroupListing,
-    GroupState, Instants, KafkaCode, ListedPartition, Moment, Offset, OffsetSpec, PartitionId, PartitionMetadata,
-    TopicAssignment, TopicMetadata, TopicRows, WallTime,
+    GroupState, Instants, KafkaCode, ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId,
+    PartitionMetadata, TopicAssignment, TopicMetadata, TopicRows, WallTime,
 };
-use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, Round, World};
+use crate::state::{Asked, CollectorName, Collectors, GroupLists, ReadAt, Round, World};
 
-const MAX_AGE: Duration = Duration::from_secs(120);
+const MAX_AGE: MaxAge = MaxAge::from_secs(120);
 
 /// A partition: leader (or none), replicas, in sync, log start, log end.
 type ToldPartition = (Option<i32>, u16, u16, i64, i64);
@@ -95,14 +95,14 @@ fn apply_groups(world: &mut World, pass: &Pass, read: ReadAt) {
                 members: 1,
                 assignment: (0..2).map(assigned).collect(),
             };
-            world.apply_group_description(&description, read.instants.moment);
+            world.apply_group_description(&description, MAX_AGE, read.instants.moment);
         }
         let row = |row: &ToldCommit| TopicRows {
             topic: topic_name(row.0),
             rows: vec![CommittedPartition { partition: PartitionId(row.1.max(0)), offset: offset(row.2) }],
         };
         let answer = CommittedOffsets { topics: rows.iter().map(row).collect() };
-        world.apply_commits(&name(group), &answer, |_| true, read);
+        world.apply_commits(&name(group), &answer, Asked::Everything, |_| true, &|_| MAX_AGE, read);
     }
 }
 
@@ -114,7 +114,12 @@ fn apply(world: &mut World, pass: &Pass, read: ReadAt) {
             for (spec, raw) in [(OffsetSpec::Latest, *end), (OffsetSpec::Earliest, *start)] {
                 let told = offset(raw).and_then(|offset| offset.ok_or(KafkaCode::LOCAL_NO_OFFSET));
                 let row = ListedPartition { partition: PartitionId::from_index(id).unwrap(), offset: told };
-                world.apply_offsets(spec, &[TopicRows { topic: topic_name(topic), rows: vec![row] }], read);
+                world.apply_offsets(
+                    spec,
+                    &[TopicRows { topic: topic_name(topic), rows: vec![row] }],
+                    |_| MAX_AGE,
+                    read,
+                );
             }
         }
     }
@@ -132,6 +137,7 @@ fn apply(world: &mut World, pass: &Pass, read: ReadAt) {
 fn cluster_after(passes: &[Pass]) -> Arc<ClusterSource> {
     let cluster = ClusterSource::new(None, Vec::new());
     let mut world = World::new(Collectors::new(|_| true));
+    world.metadata_max_age = MAX_AGE;
     let mut second = 1;
     for (round, pass) in (1..).zip(passes) {
         second += pass.after;
@@ -139,7 +145,7 @@ fn cluster_after(passes: &[Pass]) -> Arc<ClusterSource> {
         let instants = Instants { moment: Moment(second * 1000), wall };
         apply(&mut world, pass, ReadAt { round: Round(round), instants });
         let previous = cluster.snapshot.load_full();
-        let snapshot = Snapshot::derive(&world, previous.as_deref(), MAX_AGE, instants);
+        let snapshot = Snapshot::derive(&world, previous.as_deref(), instants);
         cluster.snapshot.store(Some(Arc::new(snapshot)));
     }
     Arc::new(cluster)
@@ -148,6 +154,7 @@ fn cluster_after(passes: &[Pass]) -> Arc<ClusterSource> {
 /// A cluster with one topic and one group of these names, and a constant label of that value.
 fn cluster_named(topic: &str, group: &str, label: &str) -> Arc<ClusterSource> {
     let mut world = World::new(Collectors::new(|_| true));
+    world.metadata_max_age = MAX_AGE;
     let read = ReadAt { round: Round(1), instants: Instants { moment: Moment(1000), wall: WallTime(1000) } };
     let partition =
         PartitionMetadata { id: PartitionId(0), leader: Some(BrokerId(1)), replicas: vec![BrokerId(1)], in_sync: 1 };
@@ -157,10 +164,10 @@ fn cluster_named(topic: &str, group: &str, label: &str) -> Arc<ClusterSource> {
     world.groups.apply_lists(&GroupLists { lists: vec![(BrokerId(1), vec![listing])], complete: true }, |_| true);
     let row = CommittedPartition { partition: PartitionId(0), offset: Ok(Offset::new(7)) };
     let answer = CommittedOffsets { topics: vec![TopicRows { topic: topic.into(), rows: vec![row] }] };
-    world.apply_commits(group, &answer, |_| true, read);
+    world.apply_commits(group, &answer, Asked::Everything, |_| true, &|_| MAX_AGE, read);
     let mut cluster = ClusterSource::new(Some(label), Vec::new());
     cluster.labels = vec![("site".to_owned(), label.to_owned())];
-    cluster.snapshot.store(Some(Arc::new(Snapshot::derive(&world, None, MAX_AGE, read.instants))));
+    cluster.snapshot.store(Some(Arc::new(Snapshot::derive(&world, None, read.instants))));
     Arc::new(cluster)
 }
 

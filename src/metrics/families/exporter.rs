@@ -108,3 +108,15 @@ pub(super) fn breaker(cluster: &ClusterView, samples: &mut Samples<'_>) {
         samples.sample(&[broker_label(broker.id, &mut buffer), broker.breaker.as_str()], true);
     }
 }
+
+pub(super) fn breaker_trips(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    let Some(snapshot) = &cluster.snapshot else { return };
+    let mut buffer = itoa::Buffer::new();
+    for broker in snapshot.world.brokers.iter() {
+        samples.sample(&[broker_label(broker.id, &mut buffer)], broker.breaker_trips);
+    }
+}
+
+pub(super) fn replacements(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    samples.sample(&[], cluster.connections.replacements);
+}

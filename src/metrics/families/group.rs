@@ -63,7 +63,7 @@ pub(super) fn unassigned_partitions(snapshot: &Snapshot, group: &GroupMeaning, s
     assigned(snapshot, group, samples, |assigned| {
         let table = snapshot.world.topic(assigned.topic)?;
         let all = u32::try_from(table.partitions()).ok()?;
-        snapshot.freshness.is_fresh(table.metadata_at).then(|| all.saturating_sub(assigned.partitions))
+        snapshot.freshness.is_placed(table).then(|| all.saturating_sub(assigned.partitions))
     });
 }
 
@@ -86,13 +86,13 @@ fn by_partition<V: Value>(
     snapshot: &Snapshot,
     group: &GroupMeaning,
     samples: &mut Samples<'_>,
-    value: impl Fn(&CommitTable, usize) -> Option<V>,
+    value: impl Fn(&CommitTable, &Segment, usize) -> Option<V>,
 ) {
     for (commits, segment, _) in group.segments() {
         let Some(topic) = topic_name(snapshot, segment.topic) else { continue };
         let mut run = samples.run(&[&group.table.name, topic]);
         for row in segment.rows.clone() {
-            if let (Some(partition), Some(value)) = (commits.partitions.get(row), value(commits, row)) {
+            if let (Some(partition), Some(value)) = (commits.partitions.get(row), value(commits, segment, row)) {
                 run.row(partition.0, value);
             }
         }
@@ -100,7 +100,9 @@ fn by_partition<V: Value>(
 }
 
 pub(super) fn current_offset(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
-    by_partition(snapshot, group, samples, |commits, row| Some(snapshot.freshness.commit(commits, row)?.get()));
+    by_partition(snapshot, group, samples, |commits, segment, row| {
+        Some(snapshot.freshness.commit(commits, segment, row)?.get())
+    });
 }
 
 pub(super) fn current_offset_sum(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
@@ -112,7 +114,7 @@ fn number(messages: Option<Messages>) -> Option<u64> {
 }
 
 pub(super) fn lag(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
-    by_partition(snapshot, group, samples, |_, row| number(group.lag(row)));
+    by_partition(snapshot, group, samples, |_, _, row| number(group.lag(row)));
 }
 
 pub(super) fn lag_sum(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {

@@ -99,6 +99,8 @@ pub static SOURCES: &[(&Family, Source)] = &[
     (&names::KAFKASCOPE_BROKER_IN_FLIGHT, Source::Cluster(exporter::in_flight)),
     (&names::KAFKASCOPE_BROKER_ROUND_TRIP_SECONDS, Source::Cluster(exporter::round_trip)),
     (&names::KAFKASCOPE_BROKER_BREAKER_STATE, Source::Cluster(exporter::breaker)),
+    (&names::KAFKASCOPE_BROKER_BREAKER_TRIPS_TOTAL, Source::Cluster(exporter::breaker_trips)),
+    (&names::KAFKASCOPE_CONNECTION_REPLACEMENTS_TOTAL, Source::Cluster(exporter::replacements)),
     (&names::KAFKASCOPE_BUILD_INFO, Source::Registry),
     (&names::KAFKA_EXPORTER_BUILD_INFO, Source::Registry),
     (&names::KAFKASCOPE_SCRAPES_TOTAL, Source::Registry),

@@ -7,7 +7,7 @@ use crate::model::Offset;
 use crate::state::Placement;
 
 pub(super) fn partitions(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
-    if snapshot.freshness.is_fresh(topic.table.metadata_at) {
+    if snapshot.freshness.is_placed(topic.table) {
         samples.sample(&[&topic.table.name], topic.table.partitions());
     }
 }
@@ -19,7 +19,7 @@ fn placements<V: Value>(
     samples: &mut Samples<'_>,
     value: impl Fn(&Placement) -> Option<V>,
 ) {
-    if !snapshot.freshness.is_fresh(topic.table.metadata_at) {
+    if !snapshot.freshness.is_placed(topic.table) {
         return;
     }
     let mut run = samples.run(&[&topic.table.name]);

@@ -1,0 +1,288 @@
+//! What the answers of a pass tell the scheduler: what moves, what stands still, what failed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::clock::Clock;
+use super::commits;
+use super::offsets::Outcome;
+use super::pass::Poller;
+use super::plan::{CommitScope, Sweep, full_interval, is_behind};
+use super::report::{CacheUse, PassReport};
+use crate::kafka::KafkaApi;
+use crate::model::OffsetSpec;
+use crate::schedule::{Answer, TopicItem};
+use crate::state::{CollectorName, CommitChange, TopicIx};
+
+/// The most ticks between two looks at the brokers while something fails, as a power of two.
+const MAX_DOUBLINGS: u32 = 4;
+
+/// What one round learned of ends.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    /// The topics whose ends are not the ones of before.
+    pub(super) moved: BTreeSet<TopicIx>,
+    /// Those of them that were thought to stand still.
+    woken: BTreeSet<TopicIx>,
+    /// The topics that were asked for.
+    asked: BTreeSet<TopicIx>,
+    /// The topics of which an end fell.
+    pub(super) fell: Vec<Arc<str>>,
+}
+
+/// Whether to look at the brokers before the next main tick: leaders and coordinators may have moved. Less and less
+/// often while that does not help.
+#[derive(Debug, Default)]
+pub(super) struct LookAgain {
+    /// Ticks until the next look, while something fails.
+    wait: Option<u32>,
+    doublings: u32,
+}
+
+impl LookAgain {
+    /// Counts a tick; whether it is time.
+    pub(super) fn is_due(&mut self) -> bool {
+        self.wait = self.wait.map(|wait| wait.saturating_sub(1));
+        self.wait == Some(0)
+    }
+
+    /// The brokers were looked at.
+    pub(super) fn looked(&mut self) {
+        self.wait = None;
+    }
+
+    /// Takes note of how a pass ended.
+    fn note(&mut self, fails: bool) {
+        if !fails {
+            *self = Self::default();
+        } else if self.wait.is_none() {
+            self.wait = Some(1 << self.doublings);
+            self.doublings = (self.doublings + 1).min(MAX_DOUBLINGS);
+        }
+    }
+}
+
+/// The topics of a group that a round read whole, ends included, or should have: those that were due, and what a full
+/// reading told besides of topics whose ends were asked for.
+fn read_topics(outcome: &commits::Outcome, ends: &Ends) -> BTreeSet<TopicIx> {
+    let besides = outcome.result.as_deref().unwrap_or_default().iter().map(|change| change.topic);
+    let besides = besides.filter(|topic| outcome.is_full && ends.asked.contains(topic));
+    outcome.due.iter().copied().chain(besides).collect()
+}
+
+impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
+    /// Makes the scheduler know the topics that there are. Groups it knows from the lists.
+    pub(super) fn follow(&mut self) {
+        let world = &self.world;
+        self.scheduler.retain_topics(|place| world.topics.get(place).is_some_and(Option::is_some));
+        for (ix, table) in world.topics_by_name() {
+            if let Some((item, _)) = self.scheduler.topic_mut(ix)
+                && item.is_of(table)
+            {
+                item.follow(table);
+                continue;
+            }
+            let item = TopicItem::new(table, self.scheduler.bounds().0);
+            self.scheduler.set_topic(ix, Some(item));
+        }
+        let partitions: usize = world.topics_by_name().map(|(_, table)| table.partitions()).sum();
+        let committed = world.groups.iter().filter_map(|group| group.commits.as_ref());
+        let rows: usize = committed.map(|commits| commits.partitions.len()).sum();
+        self.scheduler.resize(partitions + rows);
+        self.scheduler.retain_group_topics(|topic| world.topics.get(topic.index()).is_some_and(Option::is_some));
+    }
+
+    /// Counts what the plan leaves unasked as served from memory.
+    pub(super) fn count_hits(&self, sweep: &Sweep, report: &mut PassReport) {
+        let world = &self.world;
+        let led = |ix: &TopicIx| {
+            let placements = world.topic(*ix).map_or(&[][..], |table| &table.placements);
+            placements.iter().filter(|placement| placement.leader.is_some()).count()
+        };
+        let all: usize = world.topic_order.iter().map(led).sum();
+        let count = |used: &mut CacheUse, all: usize, asked: usize| {
+            used.hits += u64::try_from(all.saturating_sub(asked)).unwrap_or(u64::MAX);
+            used.misses += u64::try_from(asked).unwrap_or(u64::MAX);
+        };
+        if self.has(CollectorName::Offsets) {
+            count(&mut report.ends, all, sweep.ends.iter().map(led).sum());
+            count(&mut report.starts, all, sweep.starts.iter().map(led).sum());
+        }
+        if self.has(CollectorName::Groups) {
+            count(&mut report.memberships, world.groups.len(), sweep.describe.len());
+        }
+        if self.has(CollectorName::Commits) {
+            let rows_of = |name: &str| world.groups.get(name).and_then(|group| group.commits.as_deref());
+            let all: usize = world
+                .groups
+                .iter()
+                .filter_map(|group| group.commits.as_ref())
+                .map(|table| table.partitions.len())
+                .sum();
+            let asked = sweep.commits.iter().filter_map(|question| {
+                let commits = rows_of(&question.group)?;
+                let rows = |topic: &TopicIx| commits.segment(*topic).map_or(0, |segment| segment.rows.len());
+                Some(match &question.topics {
+                    CommitScope::Everything(_) => commits.partitions.len(),
+                    CommitScope::Topics(topics) => topics.iter().map(rows).sum(),
+                })
+            });
+            count(&mut report.commits, all, asked.sum());
+        }
+    }
+
+    /// Takes in what became of offsets.
+    pub(super) fn observe_offsets(
+        &mut self,
+        spec: OffsetSpec,
+        outcomes: &HashMap<TopicIx, Outcome>,
+        report: &mut PassReport,
+    ) -> Ends {
+        let mut ends = Ends { asked: outcomes.keys().copied().collect(), ..Ends::default() };
+        for (ix, outcome) in outcomes {
+            let pace = self.scheduler.topic(*ix).map(|item| match spec {
+                OffsetSpec::Latest => item.ends,
+                OffsetSpec::Earliest => item.starts,
+            });
+            let stood_still = pace.is_some_and(|pace| !pace.is_moving());
+            if outcome.changed {
+                ends.moved.insert(*ix);
+                if stood_still || pace.is_some_and(|pace| pace.is_new()) {
+                    ends.woken.insert(*ix);
+                }
+                if stood_still {
+                    let values = self.world.topic(*ix).map_or(0, |table| table.partitions());
+                    let used = match spec {
+                        OffsetSpec::Latest => &mut report.ends,
+                        OffsetSpec::Earliest => &mut report.starts,
+                    };
+                    used.invalidations += u64::try_from(values).unwrap_or(u64::MAX);
+                }
+            }
+            if outcome.fell {
+                ends.fell.extend(self.world.topic(*ix).map(|table| table.name.clone()));
+            }
+            self.scheduler.topic_answered(*ix, spec, outcome.answer(), outcome.advanced);
+        }
+        ends
+    }
+
+    /// Takes in what became of descriptions.
+    pub(super) fn observe_groups(&mut self, outcomes: &[(Arc<str>, Answer)], report: &mut PassReport) {
+        for (group, answer) in outcomes {
+            let stood_still = self.scheduler.group(group).is_some_and(|item| !item.membership.is_moving());
+            report.memberships.invalidations += u64::from(stood_still && *answer == Answer::Moved);
+            self.scheduler.group_answered(group, *answer);
+        }
+    }
+
+    /// Takes in what became of commits; `ends` were read after them.
+    pub(super) fn observe_commits(&mut self, asked: &[commits::Outcome], ends: &Ends, report: &mut PassReport) {
+        for outcome in asked {
+            let answer = outcome.result.as_ref().map_or_else(|failure| *failure, |_| Answer::Still);
+            if outcome.is_full {
+                self.observe_full(&outcome.group, answer);
+            }
+            for topic in read_topics(outcome, ends) {
+                let answer = match &outcome.result {
+                    Err(failure) => *failure,
+                    Ok(changes) => self.judge_commits(outcome, changes, topic, ends, report),
+                };
+                self.scheduler.group_topic_answered(&outcome.group, topic, answer);
+            }
+        }
+    }
+
+    fn observe_full(&mut self, group: &str, answer: Answer) {
+        let tick = *self.scheduler.tick();
+        let Some(table) = self.world.groups.get(group) else { return };
+        let Some(item) = self.scheduler.group(group) else { return };
+        let interval = full_interval(&self.world, &self.scheduler, table, item);
+        if let Some(item) = self.scheduler.group_mut(group) {
+            item.full_answered(answer, &tick, interval);
+        }
+    }
+
+    /// Whether a group moves on a topic: its commits did, or the end did, or it is behind and has members.
+    fn judge_commits(
+        &mut self,
+        outcome: &commits::Outcome,
+        changes: &[CommitChange],
+        topic: TopicIx,
+        ends: &Ends,
+        report: &mut PassReport,
+    ) -> Answer {
+        let change = changes.iter().find(|change| change.topic == topic);
+        let changed = change.is_some_and(|change| change.changed);
+        let Some(group) = self.world.groups.get(&outcome.group) else { return Answer::Still };
+        let members = group.membership.as_ref().map(|membership| (membership.members, membership.is_simple));
+        let has_members = members.is_some_and(|(members, _)| members > 0);
+        let is_held = has_members && is_behind(&self.world, group, topic);
+        if let Some(item) = self.scheduler.group_mut(&outcome.group) {
+            let stood_still = item.known_topic(topic).is_some_and(|item| !item.pace.is_moving());
+            if stood_still && changed {
+                report.commits.invalidations += 1;
+            }
+            if changed && members.is_some_and(|(members, is_simple)| members == 0 && !is_simple) {
+                // Somebody commits: the description is not what it was.
+                item.membership.wake();
+            }
+        }
+        if changed || ends.moved.contains(&topic) || is_held {
+            Answer::Moved
+        } else if change.is_some_and(|change| change.failed) {
+            Answer::Failed
+        } else {
+            Answer::Still
+        }
+    }
+
+    /// The topics whose lags are out of date after a round: ends that moved unexpectedly, and commits that moved on topics
+    /// whose ends were not asked for.
+    pub(super) fn moved_unasked(&self, asked: &[commits::Outcome], ends: &Ends) -> BTreeSet<TopicIx> {
+        if self.scheduler.is_fixed() || !self.has(CollectorName::Commits) {
+            return BTreeSet::new();
+        }
+        let mut topics = BTreeSet::new();
+        for outcome in asked {
+            let changes = outcome.result.as_deref().unwrap_or_default();
+            let is_stale = |topic: &TopicIx| !ends.asked.contains(topic) && self.world.topic(*topic).is_some();
+            topics.extend(changes.iter().filter(|change| change.changed).map(|change| change.topic).filter(is_stale));
+        }
+        if ends.woken.is_empty() {
+            return topics;
+        }
+        let mut read: HashMap<&str, BTreeSet<TopicIx>> = HashMap::new();
+        for outcome in asked {
+            read.entry(&outcome.group).or_default().extend(read_topics(outcome, ends));
+        }
+        for group in self.world.groups.iter() {
+            let read = read.get(group.name.as_ref());
+            let committed = group.commits.iter().flat_map(|commits| &commits.segments).map(|segment| segment.topic);
+            let is_stale =
+                |topic: &TopicIx| ends.woken.contains(topic) && !read.is_some_and(|read| read.contains(topic));
+            topics.extend(committed.filter(is_stale));
+        }
+        topics
+    }
+
+    /// Says of every collector that ran whether all that it shows is as it should be, and of every one that was looked
+    /// after. What fails and is not asked for at every tick fails all the same.
+    pub(super) fn judge_collectors(&mut self, looked: bool, report: &mut PassReport) {
+        let fails = [
+            (CollectorName::Offsets, self.scheduler.offsets_fail()),
+            (CollectorName::Groups, self.scheduler.memberships_fail()),
+            (CollectorName::Commits, self.scheduler.commits_fail()),
+        ];
+        for (name, fails) in fails {
+            if looked && self.has(name) {
+                report.looked_after(name);
+            }
+            if fails && report.outcome(name).is_some() {
+                report.incomplete(name);
+            }
+        }
+        let is_wrong = |name: CollectorName| report.outcome(name).is_some_and(|(success, _)| !success);
+        self.look_again.note(CollectorName::ALL.into_iter().any(is_wrong));
+    }
+}

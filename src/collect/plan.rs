@@ -1,0 +1,197 @@
+//! What a pass asks for: everything, or what the scheduler says is due, and what hangs together with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{BrokerId, OffsetSpec};
+use crate::schedule::{GroupItem, Scheduler};
+use crate::state::{CommitTable, GroupTable, Segment, TopicIx, World};
+
+/// What to ask of one group's commits.
+#[derive(Debug, Clone)]
+pub(super) struct CommitQuestion {
+    /// The group.
+    pub(super) group: Arc<str>,
+    /// Its coordinator.
+    pub(super) coordinator: BrokerId,
+    /// Everything, or these topics.
+    pub(super) topics: CommitScope,
+}
+
+/// Which commits of a group.
+#[derive(Debug, Clone)]
+pub(super) enum CommitScope {
+    /// All that it has committed; these topics of it are due, so that their ends are asked for as well.
+    Everything(Vec<TopicIx>),
+    /// These topics.
+    Topics(Vec<TopicIx>),
+}
+
+impl CommitScope {
+    /// The topics that are due.
+    pub(super) fn due(&self) -> &[TopicIx] {
+        match self {
+            Self::Everything(topics) | Self::Topics(topics) => topics,
+        }
+    }
+}
+
+/// What is asked for in one go: log starts, then descriptions, then commits, then ends.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    /// Topics whose log starts are asked for.
+    pub(super) starts: BTreeSet<TopicIx>,
+    /// Groups whose descriptions are asked for.
+    pub(super) describe: Vec<Arc<str>>,
+    /// Commits.
+    pub(super) commits: Vec<CommitQuestion>,
+    /// Topics whose ends are asked for.
+    pub(super) ends: BTreeSet<TopicIx>,
+}
+
+impl Sweep {
+    /// Whether there is nothing to ask.
+    pub(super) fn is_empty(&self) -> bool {
+        self.starts.is_empty() && self.describe.is_empty() && self.commits.is_empty() && self.ends.is_empty()
+    }
+}
+
+/// Which collectors are on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Enabled {
+    pub(super) offsets: bool,
+    pub(super) groups: bool,
+    pub(super) commits: bool,
+}
+
+/// Makes plans.
+pub(super) struct Planner<'a> {
+    pub(super) world: &'a World,
+    pub(super) scheduler: &'a Scheduler,
+    pub(super) enabled: Enabled,
+}
+
+impl Planner<'_> {
+    /// Everything there is.
+    pub(super) fn everything(&self) -> Sweep {
+        let mut sweep = Sweep::default();
+        let all: BTreeSet<TopicIx> = self.world.topic_order.iter().copied().collect();
+        if self.enabled.offsets {
+            sweep.starts.clone_from(&all);
+            sweep.ends.clone_from(&all);
+        }
+        for group in self.world.groups.iter() {
+            if self.enabled.groups {
+                sweep.describe.push(group.name.clone());
+            }
+            if self.enabled.commits {
+                sweep.commits.push(self.question(group, CommitScope::Everything(self.topics_of(group))));
+            }
+        }
+        sweep
+    }
+
+    /// What is due at the scheduler's tick.
+    pub(super) fn due(&self) -> Sweep {
+        let mut sweep = Sweep::default();
+        if self.enabled.offsets {
+            let is_due = |spec| move |ix: &TopicIx| self.scheduler.is_topic_due(*ix, spec);
+            sweep.ends = self.world.topic_order.iter().copied().filter(is_due(OffsetSpec::Latest)).collect();
+            sweep.starts = self.world.topic_order.iter().copied().filter(is_due(OffsetSpec::Earliest)).collect();
+        }
+        for group in self.world.groups.iter() {
+            let Some(item) = self.scheduler.group(&group.name) else { continue };
+            if self.enabled.groups && self.scheduler.is_group_due(item) {
+                sweep.describe.push(group.name.clone());
+            }
+            if self.enabled.commits
+                && let Some(topics) = self.due_commits(group, item, &sweep.ends)
+            {
+                sweep.commits.push(self.question(group, topics));
+            }
+        }
+        self.complete(&mut sweep);
+        sweep
+    }
+
+    /// The commits of all groups on some topics, and their ends after them.
+    pub(super) fn topics(&self, topics: BTreeSet<TopicIx>) -> Sweep {
+        let mut sweep = Sweep::default();
+        for group in self.world.groups.iter().filter(|_| self.enabled.commits) {
+            let due: Vec<TopicIx> = self.topics_of(group).into_iter().filter(|ix| topics.contains(ix)).collect();
+            if !due.is_empty() {
+                sweep.commits.push(self.question(group, CommitScope::Topics(due)));
+            }
+        }
+        self.complete(&mut sweep);
+        sweep
+    }
+
+    fn question(&self, group: &GroupTable, topics: CommitScope) -> CommitQuestion {
+        CommitQuestion { group: group.name.clone(), coordinator: group.coordinator, topics }
+    }
+
+    /// The existing topics that a group has committed on or holds partitions of, ordered by place.
+    pub(super) fn topics_of(&self, group: &GroupTable) -> Vec<TopicIx> {
+        let committed = group.commits.iter().flat_map(|commits| &commits.segments).map(|segment| segment.topic);
+        let assigned = group.membership.iter().flat_map(|member| &member.assignment).map(|assigned| assigned.topic);
+        let mut topics: Vec<TopicIx> = committed.chain(assigned).filter(|ix| self.world.topic(*ix).is_some()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    fn due_commits(&self, group: &GroupTable, item: &GroupItem, ends: &BTreeSet<TopicIx>) -> Option<CommitScope> {
+        let topics = self.topics_of(group);
+        let is_due = |ix: &TopicIx| self.scheduler.is_group_topic_due(item, *ix, ends.contains(ix));
+        let due: Vec<TopicIx> = topics.into_iter().filter(is_due).collect();
+        let interval = full_interval(self.world, self.scheduler, group, item);
+        if group.commits.is_none() || item.is_full_due(self.scheduler.tick(), interval) {
+            return Some(CommitScope::Everything(due));
+        }
+        (!due.is_empty()).then_some(CommitScope::Topics(due))
+    }
+
+    /// Adds what the commits need beside them: the ends, after them, and before them the log starts of topics that are not
+    /// read to their end, for a start that moved past a commit is part of its lag.
+    fn complete(&self, sweep: &mut Sweep) {
+        if !self.enabled.offsets {
+            return;
+        }
+        for question in &sweep.commits {
+            let group = self.world.groups.get(&question.group);
+            for topic in question.topics.due() {
+                sweep.ends.insert(*topic);
+                if group.is_some_and(|group| is_behind(self.world, group, *topic)) {
+                    sweep.starts.insert(*topic);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a group's commits on a topic are behind the ends, as far as both are known.
+pub(super) fn is_behind(world: &World, group: &GroupTable, topic: TopicIx) -> bool {
+    let Some(table) = world.topic(topic) else { return false };
+    let Some(commits) = group.commits.as_deref() else { return false };
+    let Some(segment) = commits.segment(topic) else { return false };
+    segment.rows.clone().any(|row| {
+        let end = table.place(commits.partitions[row]).and_then(|place| table.ends[place].known());
+        commits.offsets[row].get().zip(end).is_some_and(|(committed, end)| committed < end)
+    })
+}
+
+/// How often all commits of a group are asked for.
+pub(super) fn full_interval(world: &World, scheduler: &Scheduler, group: &GroupTable, item: &GroupItem) -> Duration {
+    let commits = group.commits.as_deref();
+    let rows = commits.map_or(0, |commits| commits.partitions.len());
+    let is_orphan = |commits: &CommitTable, segment: &Segment| {
+        let Some(topic) = world.topic(segment.topic) else { return true };
+        // Rows are ordered by partition.
+        segment.rows.clone().next_back().is_some_and(|last| topic.place(commits.partitions[last]).is_none())
+    };
+    let has_orphans = commits.is_some_and(|commits| commits.segments.iter().any(|segment| is_orphan(commits, segment)));
+    let bounds = scheduler.group_bounds(item);
+    item.full_interval(rows, has_orphans, bounds, scheduler.tick().stretch)
+}
