@@ -60,7 +60,9 @@ impl ClusterTask {
                 self.publish(poller.world(), &report);
             }
             if report.is_main {
-                self.source.schedule.store(Arc::new(poller.schedule()));
+                let schedule = poller.schedule();
+                self.own.set_interval(self.source.name.as_deref(), schedule.period);
+                self.source.schedule.store(Arc::new(schedule));
             }
             self.poller_beat.touch();
         }
@@ -124,15 +126,27 @@ impl ClusterTask {
 
     fn count(&self, report: &PassReport) {
         let cluster = self.source.name.as_deref();
-        self.own.observe_pass(cluster, report.duration);
+        if report.has_asked() {
+            self.own.observe_pass(cluster, report.duration);
+        }
         for ((broker, api), times) in &report.failed_calls {
             self.own.count_errors(cluster, *broker, api, *times);
         }
-        let caches: [(Cache, CacheUse); 2] =
-            [(Cache::TopicIds, report.topic_ids), (Cache::ClusterDescription, report.cluster_description)];
+        let caches: [(Cache, CacheUse); Cache::ALL.len()] = [
+            (Cache::TopicIds, report.topic_ids),
+            (Cache::ClusterDescription, report.cluster_description),
+            (Cache::EndOffsets, report.ends),
+            (Cache::StartOffsets, report.starts),
+            (Cache::Commits, report.commits),
+            (Cache::Memberships, report.memberships),
+        ];
         for (cache, used) in caches {
             self.own.cache_hits(cluster, cache, used.hits);
             self.own.cache_misses(cluster, cache, used.misses);
+            self.own.cache_invalidations(cluster, cache, used.invalidations);
+            if let Some(mean) = used.mean_cost() {
+                self.own.cache_miss_cost(cluster, cache, mean);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -44,6 +44,7 @@ impl Brokers {
             return;
         }
         report.cluster_description.misses += 1;
+        let started = Instant::now();
         match asker.cluster(asker.api.describe_cluster()).await {
             Ok(description) => {
                 world.apply_cluster_description(&description);
@@ -51,6 +52,7 @@ impl Brokers {
             }
             Err(error) => report.fail(CollectorName::Brokers, error),
         }
+        report.cluster_description.took += started.elapsed();
     }
 
     /// Closes the breakers of the brokers whose probes were answered since the last pass; the others' stay open longer.

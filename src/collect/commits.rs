@@ -22,7 +22,7 @@ use crate::state::{Asked, CollectorName, CommitChange, ReadAt, TopicIx, World};
 const MAX_NAMED_PARTITIONS: usize = 500;
 /// Partitions that one call names. librdkafka's cost for an answer grows with the square of its rows; a topic is never
 /// spread over two calls.
-const PARTITIONS_PER_CALL: usize = 200;
+pub(super) const PARTITIONS_PER_CALL: usize = 200;
 
 /// What became of a question for a group's commits.
 #[derive(Debug)]

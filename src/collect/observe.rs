@@ -12,7 +12,7 @@ use super::report::{CacheUse, PassReport};
 use crate::kafka::KafkaApi;
 use crate::model::OffsetSpec;
 use crate::schedule::{Answer, TopicItem};
-use crate::state::{CollectorName, CommitChange, TopicIx};
+use crate::state::{CollectorName, CommitChange, GroupTable, TopicIx, World};
 
 /// The most ticks between two looks at the brokers while something fails, as a power of two.
 const MAX_DOUBLINGS: u32 = 4;
@@ -70,6 +70,19 @@ fn read_topics(outcome: &commits::Outcome, ends: &Ends) -> BTreeSet<TopicIx> {
     outcome.due.iter().copied().chain(besides).collect()
 }
 
+/// How many of a topic's partitions have a leader: those that can be asked for.
+fn led(world: &World, topic: TopicIx) -> usize {
+    let placements = world.topic(topic).map_or(&[][..], |table| &table.placements);
+    placements.iter().filter(|placement| placement.leader.is_some()).count()
+}
+
+/// How many commits a group has, or has on some topics.
+fn rows_of(group: &GroupTable, topics: Option<&[TopicIx]>) -> usize {
+    let Some(commits) = group.commits.as_deref() else { return 0 };
+    let rows = |topic: &TopicIx| commits.segment(*topic).map_or(0, |segment| segment.rows.len());
+    topics.map_or(commits.partitions.len(), |topics| topics.iter().map(rows).sum())
+}
+
 impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     /// Makes the scheduler know the topics that there are. Groups it knows from the lists.
     pub(super) fn follow(&mut self) {
@@ -92,43 +105,40 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         self.scheduler.retain_group_topics(|topic| world.topics.get(topic.index()).is_some_and(Option::is_some));
     }
 
-    /// Counts what the plan leaves unasked as served from memory.
-    pub(super) fn count_hits(&self, sweep: &Sweep, report: &mut PassReport) {
+    /// Counts everything as served from memory; what is asked for all the same is taken off by `count_misses`.
+    pub(super) fn count_hits(&self, report: &mut PassReport) {
         let world = &self.world;
-        let led = |ix: &TopicIx| {
-            let placements = world.topic(*ix).map_or(&[][..], |table| &table.placements);
-            placements.iter().filter(|placement| placement.leader.is_some()).count()
+        let mut serve = |collector: CollectorName, used: &[fn(&mut PassReport) -> &mut CacheUse], values: usize| {
+            for used in used.iter().filter(|_| self.has(collector)) {
+                used(report).hits += u64::try_from(values).unwrap_or(u64::MAX);
+            }
         };
-        let all: usize = world.topic_order.iter().map(led).sum();
-        let count = |used: &mut CacheUse, all: usize, asked: usize| {
-            used.hits += u64::try_from(all.saturating_sub(asked)).unwrap_or(u64::MAX);
-            used.misses += u64::try_from(asked).unwrap_or(u64::MAX);
+        let led: usize = world.topic_order.iter().map(|ix| led(world, *ix)).sum();
+        let rows: usize = world.groups.iter().map(|group| rows_of(group, None)).sum();
+        serve(CollectorName::Offsets, &[|report| &mut report.ends, |report| &mut report.starts], led);
+        serve(CollectorName::Groups, &[|report| &mut report.memberships], world.groups.len());
+        serve(CollectorName::Commits, &[|report| &mut report.commits], rows);
+    }
+
+    /// Counts what a plan asks for.
+    pub(super) fn count_misses(&self, sweep: &Sweep, report: &mut PassReport) {
+        let world = &self.world;
+        let ask = |used: &mut CacheUse, values: usize| {
+            let values = u64::try_from(values).unwrap_or(u64::MAX);
+            used.hits = used.hits.saturating_sub(values);
+            used.misses += values;
         };
-        if self.has(CollectorName::Offsets) {
-            count(&mut report.ends, all, sweep.ends.iter().map(led).sum());
-            count(&mut report.starts, all, sweep.starts.iter().map(led).sum());
-        }
-        if self.has(CollectorName::Groups) {
-            count(&mut report.memberships, world.groups.len(), sweep.describe.len());
-        }
-        if self.has(CollectorName::Commits) {
-            let rows_of = |name: &str| world.groups.get(name).and_then(|group| group.commits.as_deref());
-            let all: usize = world
-                .groups
-                .iter()
-                .filter_map(|group| group.commits.as_ref())
-                .map(|table| table.partitions.len())
-                .sum();
-            let asked = sweep.commits.iter().filter_map(|question| {
-                let commits = rows_of(&question.group)?;
-                let rows = |topic: &TopicIx| commits.segment(*topic).map_or(0, |segment| segment.rows.len());
-                Some(match &question.topics {
-                    CommitScope::Everything(_) => commits.partitions.len(),
-                    CommitScope::Topics(topics) => topics.iter().map(rows).sum(),
-                })
-            });
-            count(&mut report.commits, all, asked.sum());
-        }
+        ask(&mut report.ends, sweep.ends.iter().map(|ix| led(world, *ix)).sum());
+        ask(&mut report.starts, sweep.starts.iter().map(|ix| led(world, *ix)).sum());
+        ask(&mut report.memberships, sweep.describe.len());
+        let rows = sweep.commits.iter().filter_map(|question| {
+            let group = world.groups.get(&question.group)?;
+            Some(match &question.topics {
+                CommitScope::Everything(_) => rows_of(group, None),
+                CommitScope::Topics(topics) => rows_of(group, Some(topics)),
+            })
+        });
+        ask(&mut report.commits, rows.sum());
     }
 
     /// Takes in what became of offsets.

@@ -95,11 +95,14 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         }
         let planner = self.planner();
         let sweep = if self.scheduler.is_fixed() { planner.everything() } else { planner.due() };
-        self.count_hits(&sweep, &mut report);
+        self.count_hits(&mut report);
+        self.count_misses(&sweep, &mut report);
         if looks || !sweep.is_empty() {
             let moved = self.sweep(sweep, &mut report).await;
             if !moved.is_empty() {
-                self.sweep(self.planner().topics(moved), &mut report).await;
+                let again = self.planner().topics(moved);
+                self.count_misses(&again, &mut report);
+                self.sweep(again, &mut report).await;
             }
             self.conclude(looks, &mut report);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::commits::PARTITIONS_PER_CALL;
 use crate::model::{BrokerId, OffsetSpec};
 use crate::schedule::{GroupItem, Scheduler};
 use crate::state::{CommitTable, GroupTable, Segment, TopicIx, World};
@@ -144,10 +145,14 @@ impl Planner<'_> {
 
     fn due_commits(&self, group: &GroupTable, item: &GroupItem, ends: &BTreeSet<TopicIx>) -> Option<CommitScope> {
         let topics = self.topics_of(group);
+        let all = topics.len();
         let is_due = |ix: &TopicIx| self.scheduler.is_group_topic_due(item, *ix, ends.contains(ix));
         let due: Vec<TopicIx> = topics.into_iter().filter(is_due).collect();
         let interval = full_interval(self.world, self.scheduler, group, item);
-        if group.commits.is_none() || item.is_full_due(self.scheduler.tick(), interval) {
+        let rows = group.commits.as_ref().map_or(0, |commits| commits.partitions.len());
+        // Where all is due anyway, asking for everything finds new commits for nothing.
+        let is_all_due = due.len() == all && all > 0 && rows <= PARTITIONS_PER_CALL;
+        if group.commits.is_none() || is_all_due || item.is_full_due(self.scheduler.tick(), interval) {
             return Some(CommitScope::Everything(due));
         }
         (!due.is_empty()).then_some(CommitScope::Topics(due))

@@ -23,6 +23,15 @@ pub struct CacheUse {
     pub took: Duration,
 }
 
+impl CacheUse {
+    /// What asking for one value took, if any was asked for and the time was taken.
+    #[must_use]
+    pub fn mean_cost(&self) -> Option<Duration> {
+        let values = u32::try_from(self.misses).ok().filter(|values| *values > 0)?;
+        (!self.took.is_zero()).then(|| self.took / values)
+    }
+}
+
 /// The account of one pass.
 #[derive(Debug, Default)]
 pub struct PassReport {

@@ -236,15 +236,31 @@ families! {
     KAFKASCOPE_PASS_DURATION_SECONDS = histogram("kafkascope_pass_duration_seconds", &[], EXPORTER_BY_CLUSTER,
         "How long polling passes took, from the first request to the last answer.");
     KAFKASCOPE_INTERVAL_SECONDS = gauge("kafkascope_interval_seconds", &[], EXPORTER_BY_CLUSTER,
-        "Time between the starts of two polling passes.");
+        "Time between two passes that ask for all that moves: the period of the scrapes, within the bounds, or the \
+         interval of mode fixed; stretched as everything else.");
+    KAFKASCOPE_SCRAPE_PERIOD_SECONDS = gauge("kafkascope_scrape_period_seconds", &[], EXPORTER_BY_CLUSTER,
+        "Shortest period of a client that scrapes regularly, as learned from its scrapes; absent until there is one.");
+    KAFKASCOPE_INTERVAL_STRETCH_RATIO = gauge("kafkascope_interval_stretch_ratio", &[], EXPORTER_BY_CLUSTER,
+        "How much longer all intervals are than wanted, so that polling stays within its budget; 1 when it is.");
+    KAFKASCOPE_EFFECTIVE_INTERVAL_SECONDS = gauge("kafkascope_effective_interval_seconds", &["kind", "quantile"],
+        EXPORTER_BY_CLUSTER,
+        "Interval at which topics, groups and the topics of groups are asked for, stretched: half of them (quantile \
+         0.5), 95 % and 99 % are asked for at least so often; absent in mode fixed.");
+    KAFKASCOPE_SCHEDULED_ITEMS = gauge("kafkascope_scheduled_items", &["kind", "pace"], EXPORTER_BY_CLUSTER,
+        "Topics, groups and topics of groups that moved when they were last asked for, or were quiet; absent in mode \
+         fixed.");
     KAFKASCOPE_SNAPSHOT_TIMESTAMP_SECONDS = gauge("kafkascope_snapshot_timestamp_seconds", &[], EXPORTER_BY_CLUSTER,
         "When the snapshot that is served was made: after a pass, or when a value became too old; absent before the first.");
     KAFKASCOPE_SNAPSHOT_ROWS = gauge("kafkascope_snapshot_rows", &["kind"], EXPORTER_BY_CLUSTER,
         "Size of the snapshot that is served: its topics, topic partitions, groups and committed group partitions.");
     KAFKASCOPE_CACHE_HITS_TOTAL = counter("kafkascope_cache_hits_total", &["cache"], EXPORTER_BY_CLUSTER,
-        "Values that were due in a pass and were served without asking Kafka.");
+        "Values that were served at a tick of the scheduler without asking Kafka for them again.");
     KAFKASCOPE_CACHE_MISSES_TOTAL = counter("kafkascope_cache_misses_total", &["cache"], EXPORTER_BY_CLUSTER,
-        "Values that were due in a pass and that Kafka was asked for.");
+        "Values that were due at a tick of the scheduler and that Kafka was asked for.");
+    KAFKASCOPE_CACHE_INVALIDATIONS_TOTAL = counter("kafkascope_cache_invalidations_total", &["cache"],
+        EXPORTER_BY_CLUSTER, "Values that were served as quiet until Kafka, asked again, told that they had moved.");
+    KAFKASCOPE_CACHE_MISS_SECONDS = gauge("kafkascope_cache_miss_seconds", &["cache"], EXPORTER_BY_CLUSTER,
+        "Mean cost of a miss: what asking took in the last pass that asked, divided by the values asked for.");
     KAFKASCOPE_BROKER_REQUESTS_TOTAL = counter("kafkascope_broker_requests_total", &["broker", "api"],
         EXPORTER_BY_CLUSTER,
         "Requests sent to the broker, without those of the first contact, before its id is known (librdkafka's statistics).");

@@ -29,11 +29,26 @@ pub enum Cache {
     TopicIds,
     /// The cluster's id and the brokers' racks.
     ClusterDescription,
+    /// High watermarks of partitions.
+    EndOffsets,
+    /// Log start offsets of partitions.
+    StartOffsets,
+    /// Committed offsets of groups.
+    Commits,
+    /// Descriptions of groups.
+    Memberships,
 }
 
 impl Cache {
     /// Every cache.
-    pub const ALL: [Self; 2] = [Self::TopicIds, Self::ClusterDescription];
+    pub const ALL: [Self; 6] = [
+        Self::TopicIds,
+        Self::ClusterDescription,
+        Self::EndOffsets,
+        Self::StartOffsets,
+        Self::Commits,
+        Self::Memberships,
+    ];
 
     /// The value of the label `cache`.
     #[must_use]
@@ -41,6 +56,10 @@ impl Cache {
         match self {
             Self::TopicIds => "topic_ids",
             Self::ClusterDescription => "cluster_description",
+            Self::EndOffsets => "end_offsets",
+            Self::StartOffsets => "start_offsets",
+            Self::Commits => "commits",
+            Self::Memberships => "memberships",
         }
     }
 }
@@ -100,6 +119,8 @@ pub struct OwnMetrics {
     interval_seconds: GaugeVec,
     cache_hits: IntCounterVec,
     cache_misses: IntCounterVec,
+    cache_invalidations: IntCounterVec,
+    cache_miss_seconds: GaugeVec,
     errors: IntCounterVec,
     brokers_seen: Mutex<HashSet<(String, BrokerId)>>,
     scrapes: IntCounterVec,
@@ -122,6 +143,8 @@ impl OwnMetrics {
             interval_seconds: gauge_vec(&registry, &names::KAFKASCOPE_INTERVAL_SECONDS)?,
             cache_hits: counter_vec(&registry, &names::KAFKASCOPE_CACHE_HITS_TOTAL)?,
             cache_misses: counter_vec(&registry, &names::KAFKASCOPE_CACHE_MISSES_TOTAL)?,
+            cache_invalidations: counter_vec(&registry, &names::KAFKASCOPE_CACHE_INVALIDATIONS_TOTAL)?,
+            cache_miss_seconds: gauge_vec(&registry, &names::KAFKASCOPE_CACHE_MISS_SECONDS)?,
             errors: counter_vec(&registry, &names::KAFKASCOPE_BROKER_ERRORS_TOTAL)?,
             brokers_seen: Mutex::default(),
             scrapes: counter_vec(&registry, &names::KAFKASCOPE_SCRAPES_TOTAL)?,
@@ -152,8 +175,14 @@ impl OwnMetrics {
         for cache in Cache::ALL {
             self.cache_hits.with_label_values(&[cluster, cache.as_str()]);
             self.cache_misses.with_label_values(&[cluster, cache.as_str()]);
+            self.cache_invalidations.with_label_values(&[cluster, cache.as_str()]);
         }
-        self.interval_seconds.with_label_values(&[cluster]).set(interval.as_secs_f64());
+        self.set_interval((!cluster.is_empty()).then_some(cluster), interval);
+    }
+
+    /// Takes note of how often a cluster is polled.
+    pub fn set_interval(&self, cluster: Option<&str>, interval: Duration) {
+        self.interval_seconds.with_label_values(&[cluster.unwrap_or("")]).set(interval.as_secs_f64());
     }
 
     /// Takes note of how long a pass took.
@@ -186,6 +215,16 @@ impl OwnMetrics {
     /// Takes note of values that were asked for.
     pub fn cache_misses(&self, cluster: Option<&str>, cache: Cache, values: u64) {
         self.cache_misses.with_label_values(&[cluster.unwrap_or(""), cache.as_str()]).inc_by(values);
+    }
+
+    /// Takes note of values that were served as quiet and turned out to have moved.
+    pub fn cache_invalidations(&self, cluster: Option<&str>, cache: Cache, values: u64) {
+        self.cache_invalidations.with_label_values(&[cluster.unwrap_or(""), cache.as_str()]).inc_by(values);
+    }
+
+    /// Takes note of what a miss costs.
+    pub fn cache_miss_cost(&self, cluster: Option<&str>, cache: Cache, mean: Duration) {
+        self.cache_miss_seconds.with_label_values(&[cluster.unwrap_or(""), cache.as_str()]).set(mean.as_secs_f64());
     }
 
     /// Counts a long-lived task in a state until the guard is dropped.

@@ -104,7 +104,8 @@ impl Ticks {
 
     /// Moves all ticks by some seconds, less than a period.
     fn shift(&mut self, seconds: f64) {
-        let by = Duration::from_secs_f64(seconds.abs());
+        // To the nearest millisecond.
+        let by = Duration::from_secs_f64(seconds.abs()) + Duration::from_micros(500);
         self.main = if seconds >= 0.0 {
             self.main.plus(by)
         } else {

@@ -9,6 +9,7 @@ use crate::metrics::catalogue::Family;
 use crate::metrics::families::{SOURCES, Source, TopicItem};
 use crate::metrics::{ClusterSource, Granularity};
 use crate::model::ConnectionStats;
+use crate::schedule::Schedule;
 
 /// One cluster as one scrape sees it: the handles are copied once, and what they hold never changes.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct ClusterView {
     pub snapshot: Option<Arc<Snapshot>>,
     /// Its connections.
     pub connections: Arc<ConnectionStats>,
+    /// How often what is asked for.
+    pub schedule: Arc<Schedule>,
     kafka_labels: Labels,
     exporter_labels: Labels,
 }
@@ -31,6 +34,7 @@ impl ClusterView {
             source: source.clone(),
             snapshot: source.snapshot.load_full(),
             connections: source.connections.load_full(),
+            schedule: source.schedule.load_full(),
             kafka_labels: Labels::new(source.name.as_deref(), &source.labels),
             exporter_labels: Labels::new(source.name.as_deref(), &[]),
         }

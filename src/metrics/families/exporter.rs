@@ -3,6 +3,7 @@
 use crate::metrics::catalogue::ANY_BROKER;
 use crate::metrics::exposition::{ClusterView, Samples, Value};
 use crate::model::{BrokerConnection, BrokerId};
+use crate::schedule::PERCENTILES;
 use crate::state::{CollectorName, CollectorStatus};
 
 /// A sample for each collector that is switched on; before the first pass they count as not yet successful.
@@ -46,6 +47,32 @@ pub(super) fn snapshot_rows(cluster: &ClusterView, samples: &mut Samples<'_>) {
     samples.sample(&["topic_partitions"], topic_partitions);
     samples.sample(&["groups"], snapshot.groups.len());
     samples.sample(&["group_partitions"], group_partitions);
+}
+
+pub(super) fn scrape_period(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    if let Some(period) = cluster.schedule.scrape_period {
+        samples.sample(&[], period.as_secs_f64());
+    }
+}
+
+pub(super) fn stretch(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    // Nothing is stretched before the first pass.
+    samples.sample(&[], cluster.schedule.stretch.max(1.0));
+}
+
+pub(super) fn effective_interval(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    for kind in &cluster.schedule.intervals {
+        for (part, interval) in PERCENTILES.iter().zip(kind.percentiles).filter(|_| kind.moving + kind.quiet > 0) {
+            samples.sample(&[kind.kind, &part.to_string()], interval.as_secs_f64());
+        }
+    }
+}
+
+pub(super) fn scheduled_items(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    for kind in &cluster.schedule.intervals {
+        samples.sample(&[kind.kind, "moving"], kind.moving);
+        samples.sample(&[kind.kind, "quiet"], kind.quiet);
+    }
 }
 
 /// The value of the label `broker`: its id, or that any broker was meant.
