@@ -10,7 +10,6 @@ use std::time::Duration;
 use kafkascope::kafka::{ClientSettings, KafkaApi, KafkaPool};
 use kafkascope::model::BrokerId;
 use kafkascope::sim::{Api, Outage, Spec};
-use tokio::io::{AsyncBufReadExt, stdin};
 use tokio::time::sleep;
 
 use crate::process::{mortal, spawn};
@@ -163,36 +162,40 @@ fn asks_until_told_to_stop() {
     let bootstrap = std::env::var(BOOTSTRAP).expect("run by the test above, which says where the cluster is");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    runtime.block_on(ask_as_told(&bootstrap));
-}
-
-async fn ask_as_told(bootstrap: &str) {
-    let mut orders = tokio::io::BufReader::new(stdin()).lines();
+    let mut orders = std::io::stdin().lines().map_while(Result::ok);
     let say = |what: &str| println!("\n{SAYS}{what}");
     say("ready");
-    assert_eq!(orders.next_line().await.expect("an order").as_deref(), Some("ask"));
-    let settings = ClientSettings {
-        cluster: "leaks".into(),
-        properties: vec![
-            ("bootstrap.servers".to_owned(), bootstrap.to_owned()),
-            ("statistics.interval.ms".to_owned(), "500".to_owned()),
-        ],
-        request_timeout: Duration::from_secs(2),
-    };
-    let pool = Arc::new(KafkaPool::connect(&settings, HANDLES).expect("a pool"));
+    assert_eq!(orders.next().as_deref(), Some("ask"));
+    let pool = Arc::new(KafkaPool::connect(&settings(bootstrap), HANDLES).expect("a pool"));
     let tended = pool.clone();
-    let tending = tokio::spawn(async move { tended.tend().await });
-    let asking: Vec<_> = (1..=BROKERS).map(|broker| tokio::spawn(ask(pool.clone(), BrokerId(broker)))).collect();
-    assert_eq!(orders.next_line().await.expect("an order").as_deref(), Some("close"));
-    pool.close().await;
-    for task in asking.into_iter().chain([tending]) {
-        task.abort();
-        let _aborted = task.await;
-    }
+    let tending = runtime.spawn(async move { tended.tend().await });
+    let asking: Vec<_> = (1..=BROKERS).map(|broker| runtime.spawn(ask(pool.clone(), BrokerId(broker)))).collect();
+    assert_eq!(orders.next().as_deref(), Some("close"));
+    runtime.block_on(async {
+        pool.close().await;
+        for task in asking.into_iter().chain([tending]) {
+            task.abort();
+            let _aborted = task.await;
+        }
+    });
     drop(pool);
     say("closed");
     // Lives until the pipe closes, to be counted.
-    while orders.next_line().await.is_ok_and(|line| line.is_some()) {}
+    orders.for_each(drop);
+}
+
+fn settings(bootstrap: String) -> ClientSettings {
+    ClientSettings {
+        cluster: "leaks".into(),
+        properties: vec![
+            ("bootstrap.servers".to_owned(), bootstrap),
+            ("statistics.interval.ms".to_owned(), "500".to_owned()),
+            // Otherwise most of the test is waiting: librdkafka resets its backoff only after a calm while.
+            ("reconnect.backoff.ms".to_owned(), "20".to_owned()),
+            ("reconnect.backoff.max.ms".to_owned(), "100".to_owned()),
+        ],
+        request_timeout: Duration::from_secs(2),
+    }
 }
 
 async fn ask(pool: Arc<KafkaPool>, broker: BrokerId) {
