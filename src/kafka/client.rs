@@ -100,6 +100,11 @@ impl KafkaClient {
         }
     }
 
+    /// Whether librdkafka's threads and connections have ended.
+    pub(super) fn is_gone(&self) -> bool {
+        self.shared.is_stopped()
+    }
+
     /// The broker to ask about the cluster and its topics; `None` lets librdkafka ask the controller.
     pub(super) fn awake(&self) -> Option<BrokerId> {
         Some(self.awake.load(Ordering::Relaxed)).filter(|id| *id != NO_BROKER).map(BrokerId)
@@ -194,9 +199,38 @@ impl KafkaClient {
 
     /// Whether a broker answers the smallest question that there is.
     async fn ping(&self, broker: BrokerId) -> bool {
-        let question = Question::to(broker, Operation::DescribeCluster);
-        let answer = self.ask(question, Handle::describe_cluster, Event::cluster);
-        timeout(PING_LIMIT, answer).await.is_ok_and(|answer| answer.is_ok())
+        self.time_to_answer(Some(broker), PING_LIMIT).await.is_some()
+    }
+
+    /// How long a broker, or any (`None`), takes to answer the smallest question that there is; `None`: longer than
+    /// `limit`. A refusal is an answer.
+    pub(super) async fn time_to_answer(&self, broker: Option<BrokerId>, limit: Duration) -> Option<Duration> {
+        let begun = Instant::now();
+        let target = broker.map_or(Target::Cluster, Target::Broker);
+        let question = Question { operation: Operation::DescribeCluster, target, broker, authorized_operations: false };
+        let answer = timeout(limit, self.ask(question, Handle::describe_cluster, Event::cluster)).await.ok()?;
+        let is_answer = answer.map_or_else(|error| error.was_asked() && !error.is_silence(), |_| true);
+        is_answer.then(|| begun.elapsed())
+    }
+}
+
+#[cfg(test)]
+impl KafkaClient {
+    /// Has the poll thread hang in an answer until the other end of `until` is dropped.
+    pub(super) fn block_poll_thread(&self, until: std::sync::mpsc::Receiver<()>) {
+        let place = self
+            .shared
+            .pending
+            .enter(Box::new(move |_| {
+                let _released = until.recv();
+            }))
+            .ok();
+        let key = place.as_ref().map_or(0, |place| place.key);
+        let manner = Manner { key, timeout: self.request_timeout, broker: None, authorized_operations: false };
+        let sent = self.shared.submit(|handle| handle.describe_cluster(&manner));
+        assert!(matches!(sent, Ok(Ok(()))));
+        // The answer takes the place away.
+        std::mem::forget(place);
     }
 }
 

@@ -148,6 +148,11 @@ impl Shared {
         drop(stopping.wait_for(|stopping| *stopping).await);
     }
 
+    /// Whether the native handle is gone.
+    pub(super) fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
     /// Ends once the native handle is gone.
     pub(super) async fn stopped(&self) {
         let mut stopped = self.stopped.subscribe();

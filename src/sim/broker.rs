@@ -146,6 +146,7 @@ async fn receive(mut read: OwnedReadHalf, context: &Context, replies: mpsc::Send
         };
         let arrived = Instant::now();
         context.switches.thawed().await;
+        context.switches.work().await;
         if let Some(mut reply) = handle(context, &request)? {
             reply.due = arrived + context.switches.latency();
             if replies.send(reply).await.is_err() {

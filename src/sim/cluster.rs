@@ -149,7 +149,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts a broker again on the port that it had, not frozen, without latency or faults. Partitions
+    /// Starts a broker again on the port that it had, not frozen, without latency, work or faults. Partitions
     /// without a leader get one; others keep theirs, as in Kafka: see
     /// [`World::elect_preferred_leaders`].
     pub async fn restart(&self, broker: i32) -> Result<(), SimError> {
@@ -158,6 +158,7 @@ impl Cluster {
         if let State::Down(_) = &*state {
             place.context.switches.set_frozen(false);
             place.context.switches.set_latency(Duration::ZERO);
+            place.context.switches.set_work(Duration::ZERO);
             place.context.switches.clear_injected();
             let running = Running::spawn(listener(broker, place.port)?, place.context.clone());
             *state = State::Up(running);
@@ -180,6 +181,17 @@ impl Cluster {
     /// and do not add up: it is the network that is far away, not the broker that is slow.
     pub fn set_latency(&self, broker: i32, latency: Duration) -> Result<(), SimError> {
         self.place(broker).map(|place| place.context.switches.set_latency(latency))
+    }
+
+    /// Sets how long a broker works on each request. As in Kafka it works on one request of a connection at a time, so
+    /// that requests on one connection add up and those on several do not.
+    pub fn set_work(&self, broker: i32, work: Duration) -> Result<(), SimError> {
+        self.place(broker).map(|place| place.context.switches.set_work(work))
+    }
+
+    /// The most requests that a broker worked on at the same time while work took time, see [`Cluster::set_work`].
+    pub fn most_at_work(&self, broker: i32) -> Result<u64, SimError> {
+        self.place(broker).map(|place| place.context.switches.most_at_work())
     }
 
     /// Lets the next `times` requests of `api` at a broker meet `fault`; faults of one API queue up.

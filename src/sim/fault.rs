@@ -48,15 +48,38 @@ struct Injected {
 #[derive(Debug)]
 pub(super) struct Switches {
     latency_ms: AtomicU64,
+    work_ms: AtomicU64,
+    at_work: AtomicU64,
+    most_at_work: AtomicU64,
     frozen: watch::Sender<bool>,
     injected: Mutex<VecDeque<Injected>>,
     requests: [AtomicU64; Api::COUNT],
+}
+
+/// A request that is being worked on, until it is dropped.
+struct AtWork<'a>(&'a Switches);
+
+impl<'a> AtWork<'a> {
+    fn begin(switches: &'a Switches) -> Self {
+        let at_work = switches.at_work.fetch_add(1, Ordering::Relaxed) + 1;
+        switches.most_at_work.fetch_max(at_work, Ordering::Relaxed);
+        Self(switches)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Switches {
     pub(super) fn new() -> Self {
         Self {
             latency_ms: AtomicU64::new(0),
+            work_ms: AtomicU64::new(0),
+            at_work: AtomicU64::new(0),
+            most_at_work: AtomicU64::new(0),
             frozen: watch::Sender::new(false),
             injected: Mutex::new(VecDeque::new()),
             requests: Default::default(),
@@ -71,6 +94,25 @@ impl Switches {
     /// From the arrival of a request to the departure of its answer.
     pub(super) fn latency(&self) -> Duration {
         Duration::from_millis(self.latency_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_work(&self, work: Duration) {
+        self.work_ms.store(u64::try_from(work.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Works on a request for as long as one takes; the connection waits for it.
+    pub(super) async fn work(&self) {
+        let work = Duration::from_millis(self.work_ms.load(Ordering::Relaxed));
+        if !work.is_zero() {
+            let at_work = AtWork::begin(self);
+            tokio::time::sleep(work).await;
+            drop(at_work);
+        }
+    }
+
+    /// The most requests that were worked on at the same time, since the broker takes time for its work.
+    pub(super) fn most_at_work(&self) -> u64 {
+        self.most_at_work.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_frozen(&self, frozen: bool) {

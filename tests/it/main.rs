@@ -31,6 +31,7 @@ mod docs;
 mod faults;
 mod faults_simulated;
 mod golden;
+mod leaks;
 mod life;
 mod matrix_groups;
 mod matrix_topics;
