@@ -15,8 +15,8 @@ use super::poll::ClusterTask;
 use super::serve::ServeError;
 use super::stop::{Stop, Stopper, stop_pair};
 use super::supervise::supervise;
-use crate::collect::SystemClock;
-use crate::config::{Cluster, Config, GroupSettings, TopicSettings};
+use crate::collect::{CallLimits, SystemClock};
+use crate::config::{Cluster, Config, GroupSettings, Polling, TopicSettings};
 use crate::http::{HttpState, ScrapeFeed};
 use crate::kafka::KafkaClient;
 use crate::metrics::{ClusterSource, OwnMetrics, Task, Tasks};
@@ -46,6 +46,7 @@ struct Running {
 pub(super) struct Clusters {
     shared: Shared,
     config: Arc<ArcSwap<Config>>,
+    limits: Arc<CallLimits>,
     /// In the order of the configuration.
     running: Vec<Running>,
     /// Those that are being ended.
@@ -82,6 +83,7 @@ impl Clusters {
         let mut clusters = Self {
             shared,
             config: Arc::new(ArcSwap::from_pointee(config.clone())),
+            limits: CallLimits::new(config.polling.max_in_flight),
             running: Vec::new(),
             leaving: Vec::new(),
         };
@@ -110,9 +112,9 @@ impl Clusters {
     /// error all of them do.
     pub(super) async fn apply(&mut self, config: Config, http: &HttpState) -> Result<Changes, ServeError> {
         let before = self.config.load_full();
-        let is_polled_alike = is_polled_alike(&before, &config);
-        let is_kept = |running: &Running| is_polled_alike && config.clusters.contains(&running.settings);
-        let is_fresh = |settings: &&Cluster| !is_polled_alike || !before.clusters.contains(settings);
+        let is_same = |settings: &Cluster| is_polled_alike(settings, &before, &config);
+        let is_kept = |running: &Running| is_same(&running.settings) && config.clusters.contains(&running.settings);
+        let is_fresh = |settings: &&Cluster| !is_same(settings) || !before.clusters.contains(settings);
         let fresh: Vec<&Cluster> = config.clusters.iter().filter(is_fresh).collect();
         let mut clients = Vec::new();
         for settings in &fresh {
@@ -129,11 +131,20 @@ impl Clusters {
         self.running = kept;
         self.leaving.extend::<Vec<Running>>(leaving);
         let changes = self.changes(&fresh, &config);
+        if before.polling.max_in_flight != config.polling.max_in_flight {
+            // All clusters start anew then, and none counts against the former bound.
+            self.limits = CallLimits::new(config.polling.max_in_flight);
+        }
         end_tasks(&mut self.leaving).await;
         self.leaving.iter().flat_map(Running::tasks).for_each(|task| self.shared.tasks.remove(task));
         for (settings, client) in fresh.into_iter().zip(clients) {
-            let before = self.leaving.iter().find(|running| running.settings.name == settings.name);
-            self.running.push(self.set_up(settings, client, &config, before));
+            let is_former = |running: &&Running| {
+                running.settings.name == settings.name
+                    && shows_the_same(&running.settings, settings)
+                    && before.polling_of(&running.settings).max_age == config.polling_of(settings).max_age
+            };
+            let former = self.leaving.iter().find(is_former);
+            self.running.push(self.set_up(settings, client, &config, former));
         }
         let place =
             |running: &Running| config.clusters.iter().position(|cluster| cluster.name == running.settings.name);
@@ -178,25 +189,23 @@ impl Clusters {
         }
     }
 
-    /// Puts a cluster together. What `before` has published stands until the first pass, if it is about the same things.
-    fn set_up(&self, settings: &Cluster, client: KafkaClient, config: &Config, before: Option<&Running>) -> Running {
+    /// Puts a cluster together. What its `former` self has published stands until the first pass.
+    fn set_up(&self, settings: &Cluster, client: KafkaClient, config: &Config, former: Option<&Running>) -> Running {
         let Shared { own, tasks, feed, clock } = self.shared.clone();
         let source = Arc::new(cluster::source(settings));
-        let before = before.filter(|before| shows_the_same(&before.settings, settings));
-        if let Some(before) = before {
-            source.snapshot.store(before.task.source.snapshot.load_full());
-            source.last_error.store(before.task.source.last_error.load_full());
+        if let Some(former) = former {
+            source.snapshot.store(former.task.source.snapshot.load_full());
+            source.last_error.store(former.task.source.last_error.load_full());
         }
-        own.add_cluster(source.name.as_deref(), config.polling.interval);
+        own.add_cluster(source.name.as_deref(), config.polling_of(settings).interval);
         let (stopper, stop) = stop_pair();
         let task = ClusterTask {
             client: Arc::new(client),
-            settings: cluster::poll_settings(settings, config),
-            max_age: config.polling.max_age,
+            settings: cluster::poll_settings(settings, config, &self.limits),
             poller_beat: tasks.register("poller", Some(&source)),
             publisher_beat: tasks.register("publisher", Some(&source)),
             native_beat: tasks.register("librdkafka", Some(&source)),
-            inherits: Arc::new(AtomicBool::new(before.is_some())),
+            inherits: Arc::new(AtomicBool::new(former.is_some())),
             source,
             own,
             clock,
@@ -230,9 +239,11 @@ fn connected(settings: &Cluster, config: &Config) -> Result<KafkaClient, ServeEr
     cluster::connect(settings, &config.polling).map_err(failed)
 }
 
-/// Whether what is not of a single cluster tells the pollers the same.
-fn is_polled_alike(before: &Config, after: &Config) -> bool {
-    before.polling == after.polling
+/// Whether what two configurations say beside the cluster's own part comes to the same for its poller.
+fn is_polled_alike(cluster: &Cluster, before: &Config, after: &Config) -> bool {
+    // How soon a hang is reported concerns no poller.
+    let polling = |config: &Config| Polling { stuck_after: Duration::ZERO, ..config.polling_of(cluster) };
+    before.budget == after.budget && polling(before) == polling(after)
 }
 
 /// Whether what was read under one configuration of a cluster is true under the other, too: who is asked, and for what,
@@ -243,6 +254,9 @@ fn shows_the_same(before: &Cluster, after: &Cluster) -> bool {
         tls: after.tls.clone(),
         sasl: after.sasl.clone(),
         kafka: after.kafka.clone(),
+        connections_per_broker: after.connections_per_broker,
+        polling: after.polling.clone(),
+        files_digest: after.files_digest,
         topics: TopicSettings { granularity: after.topics.granularity, ..before.topics.clone() },
         groups: GroupSettings { granularity: after.groups.granularity, ..before.groups.clone() },
         ..before.clone()

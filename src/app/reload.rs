@@ -141,6 +141,7 @@ fn unreloadable(before: &Config, after: &Config) -> Vec<&'static str> {
         ("web.max_connections", web.max_connections != new.max_connections),
         ("web.header_timeout", web.header_timeout != new.header_timeout),
         ("web.request_timeout", web.request_timeout != new.request_timeout),
+        ("web.admin", web.admin != new.admin),
         ("log.format", before.log.format != after.log.format),
         ("log.level", before.log.level != after.log.level),
     ];

@@ -158,7 +158,7 @@ fn http_settings(web: &Web) -> HttpSettings {
         max_connections: web.max_connections,
         header_timeout: web.header_timeout,
         request_timeout: web.request_timeout,
-        admin: false,
+        admin: web.admin,
     }
 }
 
@@ -199,7 +199,7 @@ fn start_watchdog(tasks: &Arc<Tasks>, config: Arc<ArcSwap<Config>>, stop: &Stop)
     let watch = move |task: Task, tasks: Arc<Tasks>, config: Arc<ArcSwap<Config>>| async move {
         loop {
             task.progress();
-            tasks.mark_stuck(stuck_after(&config.load()));
+            tasks.mark_stuck(config.load().polling.stuck_after);
             sleep(TURN).await;
         }
     };
@@ -209,11 +209,6 @@ fn start_watchdog(tasks: &Arc<Tasks>, config: Arc<ArcSwap<Config>>, stop: &Stop)
 fn start_reloader(reloader: Reloader, stop: &Stop) {
     let stop = stop.clone();
     tokio::spawn(async move { supervise(&reloader.task, stop, || reloader.clone().run()).await });
-}
-
-/// A task that has got on with nothing for so long is reported.
-fn stuck_after(_config: &Config) -> Duration {
-    Duration::from_secs(300)
 }
 
 /// Waits for a signal, then ends everything within seconds, whatever the brokers do.
