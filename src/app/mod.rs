@@ -2,11 +2,13 @@
 
 mod check;
 mod cluster;
+mod clusters;
 mod demo;
 mod failures;
 mod findings;
 mod once;
 mod poll;
+mod reload;
 mod serve;
 mod stop;
 mod supervise;
@@ -14,4 +16,5 @@ mod supervise;
 pub use check::{Connections, connect};
 pub use demo::{DemoCluster, DemoError, start_demo_cluster};
 pub use once::{Found, snapshot};
+pub use reload::Reread;
 pub use serve::{ServeError, polling_runtime, serve};

@@ -1,14 +1,15 @@
 //! Polls one cluster for as long as the process lives, and publishes a snapshot after every pass.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::failures::Failures;
 use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
-use crate::http::{Beat, ScrapeFeed};
+use crate::http::ScrapeFeed;
 use crate::kafka::{KafkaClient, Operation};
-use crate::metrics::{Cache, ClusterSource, OwnMetrics};
+use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task};
 use crate::model::{BrokerId, Moment};
 use crate::state::World;
 
@@ -26,12 +27,15 @@ pub(super) struct ClusterTask {
     pub(super) own: Arc<OwnMetrics>,
     pub(super) clock: SystemClock,
     /// Who scrapes, and when.
-    #[allow(dead_code, reason = "the adaptive engine reads it")]
     pub(super) feed: Arc<ScrapeFeed>,
-    /// Shows that this task turns.
-    pub(super) poller_beat: Beat,
-    /// Shows that the client's poll thread turns.
-    pub(super) native_beat: Beat,
+    /// The poller.
+    pub(super) poller_beat: Task,
+    /// What lets values expire.
+    pub(super) publisher_beat: Task,
+    /// The client's poll thread, of which the publisher tells.
+    pub(super) native_beat: Task,
+    /// Whether what is published comes from a poller that was replaced when the configuration changed.
+    pub(super) inherits: Arc<AtomicBool>,
 }
 
 impl ClusterTask {
@@ -43,17 +47,18 @@ impl ClusterTask {
         loop {
             let next = poller.next_tick(&self.feed.rhythm());
             let sleep = tokio::time::sleep(next.since(self.now()));
-            let woken = self.while_alive(async {
+            let waiting = async {
                 tokio::select! {
                     () = sleep => false,
                     () = wakes.next() => true,
                 }
-            });
+            };
+            let woken = self.while_alive(waiting, Task::progress);
             if woken.await {
                 // Somebody scrapes again: the next tick may be earlier than it was.
                 continue;
             }
-            let report = self.while_alive(poller.tick()).await;
+            let report = self.while_alive(poller.tick(), Task::touch).await;
             self.count(&report);
             if report.has_asked() {
                 log.write(&self.source, poller.world(), &report, self.now());
@@ -64,7 +69,7 @@ impl ClusterTask {
                 self.own.set_interval(self.source.name.as_deref(), schedule.period);
                 self.source.schedule.store(Arc::new(schedule));
             }
-            self.poller_beat.touch();
+            self.poller_beat.progress();
         }
     }
 
@@ -73,11 +78,12 @@ impl ClusterTask {
         let mut panics = self.client.poll_panics();
         loop {
             tokio::time::sleep(TURN).await;
+            self.publisher_beat.progress();
             let new_panics = self.client.poll_panics().saturating_sub(panics);
-            (0..new_panics).for_each(|_| self.own.task_panicked("librdkafka"));
+            (0..new_panics).for_each(|_| self.native_beat.panicked_inside());
             panics += new_panics;
             if self.client.poll_age() < STUCK_AFTER {
-                self.native_beat.touch();
+                self.native_beat.progress();
             }
             self.source.connections.store(self.client.broker_stats());
             if let Some(last) = self.source.snapshot.load_full().filter(|last| last.is_outdated(self.now())) {
@@ -92,25 +98,27 @@ impl ClusterTask {
         self.clock.now().moment
     }
 
-    /// The world to go on from: what was published before a panic, with the panic in it.
+    /// The world to go on from: what was published by the poller before this one; if that panicked, with the panic in it.
     fn go_on_from(&self) -> Option<World> {
         let last = self.source.snapshot.load_full()?;
         let mut world = last.world.clone();
-        world.up = false;
-        world.collectors.fail_all();
+        if !self.inherits.swap(false, Ordering::Relaxed) {
+            world.up = false;
+            world.collectors.fail_all();
+            self.source.last_error.store(Some(Arc::new("the poller panicked and was started again".to_owned())));
+        }
         let snapshot = Snapshot::derive(&world, Some(&last), self.clock.now());
-        self.source.last_error.store(Some(Arc::new("the poller panicked and was started again".to_owned())));
         self.source.snapshot.store(Some(Arc::new(snapshot)));
         Some(world)
     }
 
-    /// Waits for something, and meanwhile shows that this task turns.
-    async fn while_alive<T>(&self, work: impl Future<Output = T>) -> T {
+    /// Waits for something, and meanwhile shows that this task turns, or that there is nothing to get on with.
+    async fn while_alive<T>(&self, work: impl Future<Output = T>, show: fn(&Task)) -> T {
         tokio::pin!(work);
         loop {
             tokio::select! {
                 done = &mut work => return done,
-                () = tokio::time::sleep(TURN) => self.poller_beat.touch(),
+                () = tokio::time::sleep(TURN) => show(&self.poller_beat),
             }
         }
     }
@@ -209,8 +217,8 @@ impl PassLog {
 mod tests {
     use super::*;
     use crate::collect::{CallLimits, GroupScope, TopicScope};
-    use crate::http::Heartbeats;
     use crate::kafka::ClientSettings;
+    use crate::metrics::Tasks;
     use crate::model::{Broker, BrokerId, ClusterMetadata, MaxAge, NamePredicate};
     use crate::schedule::{BoundsRules, Budget, Rules};
     use crate::state::{CollectorName, Collectors};
@@ -222,7 +230,8 @@ mod tests {
             properties: vec![("bootstrap.servers".to_owned(), "127.0.0.1:1".to_owned())],
             request_timeout: Duration::from_secs(1),
         };
-        let heartbeats = Arc::new(Heartbeats::default());
+        let (own, clock) = (Arc::new(OwnMetrics::new("0", None).unwrap()), SystemClock::start());
+        let tasks = Tasks::new(own.clone(), clock);
         ClusterTask {
             client: Arc::new(KafkaClient::connect(&settings).unwrap()),
             settings: PollSettings {
@@ -238,11 +247,13 @@ mod tests {
                 },
             },
             source: Arc::new(ClusterSource::new(None, vec!["127.0.0.1:1".to_owned()])),
-            own: Arc::new(OwnMetrics::new("0", None).unwrap()),
-            clock: SystemClock::start(),
-            feed: Arc::new(ScrapeFeed::new(SystemClock::start())),
-            poller_beat: heartbeats.register("poller"),
-            native_beat: heartbeats.register("native"),
+            own,
+            clock,
+            feed: Arc::new(ScrapeFeed::new(clock)),
+            poller_beat: tasks.register("poller", None),
+            publisher_beat: tasks.register("publisher", None),
+            native_beat: tasks.register("librdkafka", None),
+            inherits: Arc::default(),
         }
     }
 
@@ -268,6 +279,20 @@ mod tests {
         assert!(!shown.world.up, "nobody polls just now");
         assert!(CollectorName::ALL.iter().all(|name| !shown.world.collectors.get(*name).unwrap().success));
         assert!(task.source.last_error.load_full().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_poller_that_replaces_another_goes_on_without_a_failure() {
+        let task = task(Duration::from_secs(60));
+        publish_world(&task);
+        task.inherits.store(true, Ordering::Relaxed);
+        assert_eq!(task.go_on_from().unwrap().brokers.len(), 1);
+        let shown = task.source.snapshot.load_full().unwrap();
+        assert_eq!(shown.world.up, task.source.last_error.load_full().is_none());
+        assert!(shown.world.collectors.get(CollectorName::Brokers).unwrap().success, "nothing has failed");
+        task.go_on_from().unwrap();
+        let shown = task.source.snapshot.load_full().unwrap();
+        assert!(!shown.world.collectors.get(CollectorName::Brokers).unwrap().success, "the second time it panicked");
     }
 
     #[tokio::test]

@@ -6,26 +6,27 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::{sleep, timeout};
 
-use super::cluster;
-use super::poll::ClusterTask;
+use super::clusters::{Clusters, Shared};
+use super::reload::{Reloader, Reread, Wishes};
 use super::stop::{Signals, Stop, Stopper, stop_pair};
 use super::supervise::supervise;
-use crate::collect::{CallLimits, SystemClock};
+use crate::collect::{Clock, SystemClock};
 use crate::config::{Config, Listen, Web};
-use crate::http::{self, BindError, Heartbeats, HttpSettings, HttpState, ScrapeFeed};
-use crate::kafka::{Cause, KafkaClient, KafkaError};
-use crate::metrics::{ClusterSource, OwnMetrics};
+use crate::http::{self, BindError, HttpSettings, HttpState, ScrapeFeed};
+use crate::kafka::{Cause, KafkaError};
+use crate::metrics::{OwnMetrics, Task, Tasks};
 
 /// Threads that poll. The work there is waiting; librdkafka has threads of its own.
 const POLLING_THREADS: usize = 2;
-/// How long shutdown waits for the pollers, and then for the web side. Clients take 2 s at most themselves.
+/// How long shutdown waits for a reload to break off, and at the end for the web side. The clusters take 3.2 s at most.
 const SHUTDOWN_STEP: Duration = Duration::from_millis(1_200);
+/// How often a task with nothing to do shows that it turns.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Why the daemon did not start or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +69,18 @@ impl ServeError {
     }
 }
 
-/// Runs the daemon until SIGTERM or SIGINT; `listening` is told the addresses once requests are answered there.
+/// Runs the daemon until SIGTERM or SIGINT; `listening` is told the addresses once requests are answered there. `reread`
+/// reads the configuration again for a reload; `None`: there is nothing that could have changed.
 ///
 /// # Errors
 /// When it cannot start. That a cluster cannot be reached is no error: it is a metric.
-pub fn serve(config: &Config, listening: impl FnOnce(&[SocketAddr])) -> Result<(), ServeError> {
+pub fn serve(
+    config: &Config,
+    reread: Option<Arc<Reread>>,
+    listening: impl FnOnce(&[SocketAddr]),
+) -> Result<(), ServeError> {
     let runtime = polling_runtime()?;
-    let outcome = runtime.block_on(run(config, listening));
+    let outcome = runtime.block_on(run(config, reread, listening));
     // What still hangs in librdkafka must not hold up the end of the process.
     runtime.shutdown_background();
     outcome
@@ -88,27 +94,43 @@ pub fn polling_runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(POLLING_THREADS).thread_name("poll").enable_all().build()
 }
 
-async fn run(config: &Config, listening: impl FnOnce(&[SocketAddr])) -> Result<(), ServeError> {
+async fn run(
+    config: &Config,
+    reread: Option<Arc<Reread>>,
+    listening: impl FnOnce(&[SocketAddr]),
+) -> Result<(), ServeError> {
     // First of all: a signal that comes during start-up must end in an orderly way, too.
-    let signals = Signals::install()?;
+    let mut signals = Signals::install()?;
     let listeners = listen(&config.web)?;
     let addresses: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-    let own = Arc::new(OwnMetrics::new(env!("CARGO_PKG_VERSION"), option_env!("KAFKASCOPE_REVISION"))?);
-    let heartbeats = Arc::new(Heartbeats::default());
-    let clock = SystemClock::start();
-    let feed = Arc::new(ScrapeFeed::new(clock));
-    let clusters = connect(config, &own, &heartbeats, &feed, clock)?;
+    let shared = shared()?;
+    let mut clusters = Clusters::connect(config, shared.clone())?;
     let (stopper, stop) = stop_pair();
-    let sources = clusters.iter().map(|task| task.source.clone()).collect();
-    let state = HttpState::new(sources, own.clone(), heartbeats, feed, http_settings(&config.web));
-    let web = start_web(listeners, Arc::new(state), stop.clone())?;
+    let (reloads, requests) = http::reload_requests();
+    let Shared { own, tasks, feed, .. } = shared.clone();
+    let state = HttpState::new(clusters.sources(), own, tasks.clone(), feed, reloads, http_settings(&config.web));
+    let state = Arc::new(state);
+    let web = start_web(listeners, state.clone(), tasks.register("http", None), stop.clone())?;
     for address in &addresses {
         tracing::info!(%address, "listening on http://{address}{}", config.web.telemetry_path);
     }
     listening(&addresses);
-    let clients: Vec<Arc<KafkaClient>> = clusters.iter().map(|task| task.client.clone()).collect();
-    let tasks: Vec<JoinHandle<()>> = clusters.iter().flat_map(|task| start_cluster(task, &stop)).collect();
-    wait_and_stop(signals, stopper, tasks, clients, web).await
+    clusters.start();
+    start_watchdog(&tasks, clusters.config(), &stop);
+    let clusters = Arc::new(Mutex::new(clusters));
+    let wishes = Arc::new(Mutex::new(Wishes { hangup: signals.take_hangup(), requests }));
+    let task = tasks.register("reload", None);
+    start_reloader(Reloader { clusters: clusters.clone(), reread, http: state, wishes, shared, task }, &stop);
+    wait_and_stop(signals, stopper, &clusters, web).await
+}
+
+/// What the clusters, the web side and the reloads share.
+fn shared() -> Result<Shared, ServeError> {
+    let clock = SystemClock::start();
+    let own = Arc::new(OwnMetrics::new(env!("CARGO_PKG_VERSION"), option_env!("KAFKASCOPE_REVISION"))?);
+    own.config_loaded(clock.now().wall);
+    let tasks = Arc::new(Tasks::new(own.clone(), clock));
+    Ok(Shared { own, tasks, feed: Arc::new(ScrapeFeed::new(clock)), clock })
 }
 
 fn listen(web: &Web) -> Result<Vec<TcpListener>, ServeError> {
@@ -136,69 +158,64 @@ fn http_settings(web: &Web) -> HttpSettings {
         max_connections: web.max_connections,
         header_timeout: web.header_timeout,
         request_timeout: web.request_timeout,
+        admin: web.admin,
     }
-}
-
-fn connect(
-    config: &Config,
-    own: &Arc<OwnMetrics>,
-    heartbeats: &Arc<Heartbeats>,
-    feed: &Arc<ScrapeFeed>,
-    clock: SystemClock,
-) -> Result<Vec<ClusterTask>, ServeError> {
-    let limits = CallLimits::new(config.polling.max_in_flight);
-    let task = |settings: &crate::config::Cluster| {
-        let failed = |error| ServeError::Client { cluster: settings.display_name().to_owned(), error };
-        let source: Arc<ClusterSource> = Arc::new(cluster::source(settings));
-        own.add_cluster(source.name.as_deref(), config.polling_of(settings).interval);
-        Ok(ClusterTask {
-            client: Arc::new(cluster::connect(settings, &config.polling).map_err(failed)?),
-            settings: cluster::poll_settings(settings, config, &limits),
-            source,
-            own: own.clone(),
-            clock,
-            feed: feed.clone(),
-            poller_beat: heartbeats.register("poller"),
-            native_beat: heartbeats.register("librdkafka's poll thread"),
-        })
-    };
-    config.clusters.iter().map(task).collect()
 }
 
 /// Starts the web side on a thread and a runtime of its own. The receiver tells when and why it ended.
 fn start_web(
     listeners: Vec<TcpListener>,
     state: Arc<HttpState>,
+    task: Task,
     mut stop: Stop,
 ) -> Result<oneshot::Receiver<io::Result<()>>, ServeError> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (ended, end) = oneshot::channel();
     thread::Builder::new().name("http".to_owned()).spawn(move || {
-        let outcome = runtime.block_on(http::serve(listeners, state, async move { stop.stopped().await }));
+        let outcome = runtime.block_on(async {
+            tokio::select! {
+                outcome = http::serve(listeners, state, async move { stop.stopped().await }) => outcome,
+                () = turn(&task) => Ok(()),
+            }
+        });
         runtime.shutdown_background();
         let _ = ended.send(outcome);
     })?;
     Ok(end)
 }
 
-/// Starts what one cluster takes, each part supervised by itself.
-fn start_cluster(task: &ClusterTask, stop: &Stop) -> [JoinHandle<()>; 2] {
-    let (poller, publisher) = (task.clone(), task.clone());
-    let (stop, also_stop) = (stop.clone(), stop.clone());
-    [
-        tokio::spawn(async move { supervise("poller", &poller.own, stop, || poller.clone().poll()).await }),
-        tokio::spawn(
-            async move { supervise("publisher", &publisher.own, also_stop, || publisher.clone().expire()).await },
-        ),
-    ]
+/// Shows for ever that a runtime turns.
+async fn turn(task: &Task) {
+    loop {
+        task.progress();
+        sleep(TURN).await;
+    }
+}
+
+/// Starts what looks for tasks that hang.
+fn start_watchdog(tasks: &Arc<Tasks>, config: Arc<ArcSwap<Config>>, stop: &Stop) {
+    let (tasks, stop) = (tasks.clone(), stop.clone());
+    let task = tasks.register("watchdog", None);
+    let watch = move |task: Task, tasks: Arc<Tasks>, config: Arc<ArcSwap<Config>>| async move {
+        loop {
+            task.progress();
+            tasks.mark_stuck(config.load().polling.stuck_after);
+            sleep(TURN).await;
+        }
+    };
+    tokio::spawn(async move { supervise(&task, stop, || watch(task.clone(), tasks.clone(), config.clone())).await });
+}
+
+fn start_reloader(reloader: Reloader, stop: &Stop) {
+    let stop = stop.clone();
+    tokio::spawn(async move { supervise(&reloader.task, stop, || reloader.clone().run()).await });
 }
 
 /// Waits for a signal, then ends everything within seconds, whatever the brokers do.
 async fn wait_and_stop(
     mut signals: Signals,
     stopper: Stopper,
-    tasks: Vec<JoinHandle<()>>,
-    clients: Vec<Arc<KafkaClient>>,
+    clusters: &Mutex<Clusters>,
     mut web: oneshot::Receiver<io::Result<()>>,
 ) -> Result<(), ServeError> {
     let failure = tokio::select! {
@@ -212,9 +229,11 @@ async fn wait_and_stop(
             Err(_) => ServeError::Web("it panicked".to_owned()),
         }),
     };
+    // A reload that is under way is broken off, and leaves the clusters to be stopped here.
     stopper.stop();
-    let _ = timeout(SHUTDOWN_STEP, join_all(tasks)).await;
-    join_all(clients.iter().map(|client| client.close())).await;
+    if let Ok(mut clusters) = timeout(SHUTDOWN_STEP, clusters.lock()).await {
+        clusters.stop().await;
+    }
     if failure.is_none() {
         let _ = timeout(SHUTDOWN_STEP, web).await;
     }

@@ -39,11 +39,13 @@ impl Stop {
     }
 }
 
-/// SIGTERM and SIGINT, which end the daemon. From their installation on they do not end the process at once.
+/// SIGTERM and SIGINT, which end the daemon, and SIGHUP, which makes it read its configuration again. From their
+/// installation on they do not end the process at once.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
@@ -52,10 +54,19 @@ impl Signals {
     /// # Errors
     /// When the system refuses.
     pub(super) fn install() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: Some(signal(SignalKind::hangup())?),
+        })
     }
 
-    /// Waits for the first of them and returns its name.
+    /// SIGHUP, for whoever reads the configuration again; `None` the second time.
+    pub(super) fn take_hangup(&mut self) -> Option<Signal> {
+        self.hangup.take()
+    }
+
+    /// Waits for the first that ends the daemon, and returns its name.
     pub(super) async fn first(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

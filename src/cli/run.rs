@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::check::CheckArgs;
 use super::demo::DemoArgs;
@@ -10,7 +11,7 @@ use super::output::{self, Progress};
 use super::serve::ServeArgs;
 use super::snapshot::{SnapshotArgs, SnapshotOutput};
 use super::{Command, Exit, check, generate, logging};
-use crate::app::{self, Found};
+use crate::app::{self, Found, Reread};
 use crate::config::{Config, ConfigError, LogFormat, LogSettings, Process, Resolved};
 use crate::kafka;
 use crate::metrics::exposition::{ClusterView, Exposition, Format, View};
@@ -45,11 +46,13 @@ fn serve(args: &ServeArgs) -> Exit {
         tracing::warn!("{warning}");
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), clusters = config.clusters.len(), "kafkascope starts");
-    run_daemon(&config, |_| ())
+    let args = args.clone();
+    let reread: Arc<Reread> = Arc::new(move || args.resolve(&SURROUNDINGS));
+    run_daemon(&config, Some(reread), |_| ())
 }
 
-fn run_daemon(config: &Config, listening: impl FnOnce(&[SocketAddr])) -> Exit {
-    match app::serve(config, listening) {
+fn run_daemon(config: &Config, reread: Option<Arc<Reread>>, listening: impl FnOnce(&[SocketAddr])) -> Exit {
+    match app::serve(config, reread, listening) {
         Ok(()) => Exit::Stopped,
         Err(error) => {
             output::failure(&error.to_string());
@@ -73,7 +76,7 @@ fn demo(args: &DemoArgs) -> Exit {
     };
     logging::init(&config.log);
     drop(progress);
-    let exit = run_daemon(&config, |addresses| output::note(&guide(addresses, &config.web.telemetry_path)));
+    let exit = run_daemon(&config, None, |addresses| output::note(&guide(addresses, &config.web.telemetry_path)));
     cluster.stop();
     exit
 }

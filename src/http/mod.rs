@@ -10,26 +10,30 @@ mod health;
 mod negotiate;
 mod page;
 mod query;
+mod reload;
 mod response;
 mod routes;
 mod scrape;
 mod server;
+mod tasks;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 pub use bind::{BindError, bind};
 pub use feed::{ScrapeFeed, ScrapeWakes};
-pub use health::{Beat, Heartbeats};
+pub use reload::{ReloadOutcome, ReloadRequest, ReloadRequests, reload_requests};
 pub use server::serve;
 
-use crate::metrics::{ClusterSource, OwnMetrics, ProcessMetrics};
+use crate::metrics::{ClusterSource, OwnMetrics, ProcessMetrics, Tasks};
 
 /// How many bodies are compressed at once. Each takes about 300 KB; further ones go out uncompressed.
 const MAX_GZIP_BODIES: usize = 16;
@@ -45,6 +49,8 @@ pub struct HttpSettings {
     pub header_timeout: Duration,
     /// How long a response may take, and how long a client may take to read what is buffered for it.
     pub request_timeout: Duration,
+    /// Whether `POST /-/reload` is allowed.
+    pub admin: bool,
 }
 
 impl Default for HttpSettings {
@@ -54,6 +60,7 @@ impl Default for HttpSettings {
             max_connections: 128,
             header_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
+            admin: false,
         }
     }
 }
@@ -61,14 +68,18 @@ impl Default for HttpSettings {
 /// Everything that requests are answered from.
 #[derive(Debug)]
 pub struct HttpState {
-    /// The clusters, in the order of the configuration.
-    pub clusters: Vec<Arc<ClusterSource>>,
+    /// The clusters, in the order of the configuration; a reload swaps the whole list.
+    clusters: ArcSwap<Vec<Arc<ClusterSource>>>,
+    /// Whether every cluster was polled at some time: then the exporter stays ready, also when a reload adds one.
+    was_ready: AtomicBool,
     /// The exporter's own metrics.
     pub own: Arc<OwnMetrics>,
-    /// The signs of life of the exporter's loops.
-    pub heartbeats: Arc<Heartbeats>,
+    /// The long-lived tasks, with their signs of life.
+    pub tasks: Arc<Tasks>,
     /// Who scrapes, for the pollers.
     pub feed: Arc<ScrapeFeed>,
+    /// Where reloads are asked for.
+    pub reloads: ReloadRequests,
     /// Bounds and paths.
     pub settings: HttpSettings,
     process: ProcessMetrics,
@@ -82,19 +93,33 @@ impl HttpState {
     pub fn new(
         clusters: Vec<Arc<ClusterSource>>,
         own: Arc<OwnMetrics>,
-        heartbeats: Arc<Heartbeats>,
+        tasks: Arc<Tasks>,
         feed: Arc<ScrapeFeed>,
+        reloads: ReloadRequests,
         settings: HttpSettings,
     ) -> Self {
         Self {
-            clusters,
+            clusters: ArcSwap::from_pointee(clusters),
+            was_ready: AtomicBool::new(false),
             own,
-            heartbeats,
+            tasks,
             feed,
+            reloads,
             settings,
             process: ProcessMetrics::default(),
             started: Instant::now(),
             gzip_bodies: Arc::new(Semaphore::new(MAX_GZIP_BODIES)),
         }
+    }
+
+    /// The clusters, in the order of the configuration, as they are now.
+    #[must_use]
+    pub fn clusters(&self) -> Arc<Vec<Arc<ClusterSource>>> {
+        self.clusters.load_full()
+    }
+
+    /// Shows other clusters from the next request on.
+    pub fn show_clusters(&self, clusters: Vec<Arc<ClusterSource>>) {
+        self.clusters.store(Arc::new(clusters));
     }
 }

@@ -12,7 +12,7 @@ use super::body::Body;
 use super::response::response;
 use super::routes::{Answer, Head, ROUTES};
 use crate::derive::Snapshot;
-use crate::metrics::ClusterSource;
+use crate::metrics::{ClusterSource, TaskState};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
@@ -53,12 +53,14 @@ fn write_page(out: &mut String, state: &HttpState, now: Duration) -> fmt::Result
          <title>kafkascope</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>kafkascope</h1>\n\
          <p>Prometheus exporter for Apache Kafka · version {version} · up for {uptime}</p>\n</header>\n<main>\n",
     )?;
-    for cluster in &state.clusters {
+    let clusters = state.clusters();
+    for cluster in clusters.iter() {
         write_cluster(out, cluster, now)?;
     }
-    if state.clusters.is_empty() {
+    if clusters.is_empty() {
         out.push_str("<section><h2>No cluster is configured</h2></section>\n");
     }
+    write_tasks(out, state, now)?;
     write_links(out, state)?;
     out.push_str("</main>\n</body>\n</html>\n");
     Ok(())
@@ -179,9 +181,34 @@ fn write_collectors(out: &mut String, cluster: &ClusterSource, snapshot: &Snapsh
     Ok(())
 }
 
+fn write_tasks(out: &mut String, state: &HttpState, now: Duration) -> fmt::Result {
+    let tasks = state.tasks.list();
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    out.push_str("<details>\n<summary>Long-lived tasks</summary>\n<table>\n");
+    out.push_str(
+        "<thead><tr><th>task</th><th>cluster</th><th>state</th><th>since</th><th>panics</th></tr></thead>\n<tbody>\n",
+    );
+    for task in &tasks {
+        let class = if task.state == TaskState::Running && !task.is_stuck { "up" } else { "down" };
+        let word = if task.is_stuck { "stuck" } else { task.state.as_str() };
+        writeln!(
+            out,
+            "<tr class=\"{class}\"><td>{}</td><td>{}</td><td class=\"word\">{word}</td><td>{}</td><td>{}</td></tr>",
+            task.name,
+            Escaped(task.cluster.as_deref().unwrap_or("–")),
+            Span(age(task.since.0, now)),
+            task.panics,
+        )?;
+    }
+    out.push_str("</tbody>\n</table>\n</details>\n");
+    Ok(())
+}
+
 fn write_links(out: &mut String, state: &HttpState) -> fmt::Result {
     out.push_str("<nav>\n");
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| route.is_a_page()) {
         let path = Escaped(route.path(state));
         writeln!(out, "<a href=\"{path}\"><code>{path}</code> {}</a>", Escaped(route.title))?;
     }
@@ -263,6 +290,18 @@ mod tests {
         assert!(after("<dt>snapshot age</dt>").starts_with("<dd>1 min 15 s</dd>"));
         assert!(after("<h2>well").contains("<strong>Not answering</strong> broker 1 at broker-1:9092</p>"));
         assert!(page.contains("href=\"/metrics\"") && page.contains("href=\"/-/ready\""));
+    }
+
+    #[test]
+    fn tasks_are_shown_with_their_state() {
+        let state = testing::state(vec![Cluster::polled(Some("<a>"), 1, 1)]);
+        let poller = state.tasks.register("poller", Some(&state.clusters()[0]));
+        let _reload = state.tasks.register("reload", None);
+        poller.panicked();
+        let page = page(&state, Duration::ZERO);
+        let poller = "<tr class=\"down\"><td>poller</td><td>&lt;a&gt;</td><td class=\"word\">restarting</td>";
+        assert!(page.contains(poller) && page.contains("<td>0 s</td><td>1</td></tr>"), "{page}");
+        assert!(page.contains("<tr class=\"up\"><td>reload</td><td>–</td><td class=\"word\">running</td>"), "{page}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use hyper::{Response, StatusCode};
 use super::body::Body;
 use super::routes::Answer;
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// On every response: what is served is about now, and is what its type says.
@@ -22,6 +23,11 @@ pub(super) fn response(status: StatusCode, content_type: HeaderValue, body: Body
     response.headers_mut().extend(COMMON);
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
+}
+
+/// A response in JSON.
+pub(super) fn json(status: StatusCode, json: impl Into<bytes::Bytes>) -> Answer {
+    response(status, JSON, Body::full(json))
 }
 
 /// A response in plain text.

@@ -8,7 +8,7 @@ use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
 use super::response::text;
-use super::{HttpState, health, page, scrape};
+use super::{HttpState, health, page, reload, scrape, tasks};
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub(super) struct Peer {
 /// The head of a request: all that an answer depends on.
 #[derive(Debug)]
 pub(super) struct Head {
-    /// GET or HEAD.
+    /// What is to be done.
     pub(super) method: Method,
     /// Path and query.
     pub(super) uri: Uri,
@@ -44,34 +44,53 @@ enum Path {
     Fixed(&'static str),
 }
 
-/// Something that can be asked for with GET or HEAD.
+/// Who answers.
+#[derive(Clone, Copy)]
+enum Answering {
+    /// GET and HEAD, at once.
+    Page(fn(&Arc<HttpState>, &Head) -> Answer),
+    /// POST, once the configuration was read again.
+    Reload,
+}
+
+/// Something that can be asked for.
 pub(super) struct Route {
     path: Path,
     /// What it is, for the page and for lists of links.
     pub(super) title: &'static str,
     /// Whether it is answered on the connections that are kept back for it.
     is_reserved: bool,
-    answer: fn(&Arc<HttpState>, &Head) -> Answer,
+    answering: Answering,
+}
+
+/// A page that is answered on ordinary connections.
+const fn ordinary(path: Path, title: &'static str, answer: fn(&Arc<HttpState>, &Head) -> Answer) -> Route {
+    Route { path, title, is_reserved: false, answering: Answering::Page(answer) }
+}
+
+/// A page for those who look after the exporter: it is answered when all ordinary connections are in use, too.
+const fn reserved(path: Path, title: &'static str, answer: fn(&Arc<HttpState>, &Head) -> Answer) -> Route {
+    Route { path, title, is_reserved: true, answering: Answering::Page(answer) }
 }
 
 /// Every route. The first match counts, so metrics may be put at `/`.
 pub(super) static ROUTES: &[Route] = &[
-    Route { path: Path::Telemetry, title: "Metrics", is_reserved: false, answer: scrape::metrics },
-    Route { path: Path::Fixed("/"), title: "This page", is_reserved: false, answer: page::status },
-    Route { path: Path::Fixed("/-/healthy"), title: "Health", is_reserved: true, answer: health::healthy },
-    Route { path: Path::Fixed("/-/ready"), title: "Readiness", is_reserved: true, answer: health::ready },
+    ordinary(Path::Telemetry, "Metrics", scrape::metrics),
+    ordinary(Path::Fixed("/"), "This page", page::status),
+    reserved(Path::Fixed("/-/healthy"), "Health", health::healthy),
+    reserved(Path::Fixed("/-/ready"), "Readiness", health::ready),
+    reserved(Path::Fixed("/healthz"), "Health, as kafka_exporter has it", health::healthy),
+    ordinary(Path::Fixed("/api/v1/tasks"), "Long-lived tasks, as JSON", tasks::list),
     Route {
-        path: Path::Fixed("/healthz"),
-        title: "Health, as kafka_exporter has it",
+        path: Path::Fixed("/-/reload"),
+        title: "Read the configuration again (POST)",
         is_reserved: true,
-        answer: health::healthy,
+        answering: Answering::Reload,
     },
 ];
 
 /// The value of the label `path` for what is not in the table.
 const OTHER_PATH: &str = "other";
-
-const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
 impl Route {
     /// Where it is.
@@ -81,16 +100,29 @@ impl Route {
             Path::Fixed(path) => path,
         }
     }
+
+    /// Whether a browser can follow a link to it.
+    pub(super) fn is_a_page(&self) -> bool {
+        matches!(self.answering, Answering::Page(_))
+    }
+
+    fn takes(&self, method: &Method) -> bool {
+        match self.answering {
+            Answering::Page(_) => method == Method::GET || method == Method::HEAD,
+            Answering::Reload => method == Method::POST,
+        }
+    }
 }
 
 /// Answers a request. `is_reserved`: the connection is one of those kept back for health.
-pub(super) fn answer(state: &Arc<HttpState>, head: &Head, is_reserved: bool) -> Answer {
+pub(super) async fn answer(state: &Arc<HttpState>, head: &Head, is_reserved: bool) -> Answer {
     let route = ROUTES.iter().find(|route| route.path(state) == head.uri.path());
     let answer = match route {
         None => not_found(state, head),
-        Some(_) if head.method != Method::GET && head.method != Method::HEAD => not_allowed(head),
+        Some(route) if !route.takes(&head.method) => not_allowed(route, head),
         Some(route) if is_reserved && !route.is_reserved => too_busy(state),
-        Some(route) => (route.answer)(state, head),
+        Some(Route { answering: Answering::Page(answer), .. }) => answer(state, head),
+        Some(Route { answering: Answering::Reload, .. }) => reload::reload(state).await,
     };
     let path = route.map_or(OTHER_PATH, |route| route.path(state));
     state.own.http_request(path, answer.status().as_u16());
@@ -105,10 +137,14 @@ fn not_found(state: &HttpState, head: &Head) -> Answer {
     text(StatusCode::NOT_FOUND, body)
 }
 
-fn not_allowed(head: &Head) -> Answer {
-    let body = format!("{} is not answered here; GET and HEAD are.\n", head.method);
+fn not_allowed(route: &Route, head: &Head) -> Answer {
+    let (words, allowed) = match route.answering {
+        Answering::Page(_) => ("GET and HEAD are", HeaderValue::from_static("GET, HEAD")),
+        Answering::Reload => ("POST is", HeaderValue::from_static("POST")),
+    };
+    let body = format!("{} is not answered here; {words}.\n", head.method);
     let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, body);
-    answer.headers_mut().insert(header::ALLOW, ALLOWED_METHODS);
+    answer.headers_mut().insert(header::ALLOW, allowed);
     answer
 }
 

@@ -10,6 +10,7 @@ use super::body::{Body, Gzip, ScrapeBody};
 use super::response::{response, text};
 use super::routes::{Answer, Head};
 use super::{HttpState, negotiate, query};
+use crate::metrics::ClusterSource;
 use crate::metrics::exposition::{ClusterView, Exposition, View};
 
 const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
@@ -17,7 +18,8 @@ const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// Answers a scrape.
 pub(super) fn metrics(state: &Arc<HttpState>, head: &Head) -> Answer {
-    let narrowed = match query::parse(head.uri.query().unwrap_or(""), &state.clusters) {
+    let clusters = state.clusters();
+    let narrowed = match query::parse(head.uri.query().unwrap_or(""), &clusters) {
         Ok(narrowed) => narrowed,
         Err(error) => return text(StatusCode::BAD_REQUEST, format!("{error}\n")),
     };
@@ -31,7 +33,7 @@ pub(super) fn metrics(state: &Arc<HttpState>, head: &Head) -> Answer {
         .flatten()
         .map(Gzip::new);
     let is_compressed = gzip.is_some();
-    let exposition = Exposition::new(view(state, narrowed), format);
+    let exposition = Exposition::new(view(state, &clusters, narrowed), format);
     let body = ScrapeBody::new(exposition, gzip, timer, Instant::now() + state.settings.request_timeout);
     let content_type = HeaderValue::from_static(format.content_type());
     let mut answer = response(StatusCode::OK, content_type, Body::scrape(body));
@@ -42,11 +44,11 @@ pub(super) fn metrics(state: &Arc<HttpState>, head: &Head) -> Answer {
     answer
 }
 
-fn view(state: &HttpState, narrowed: query::Narrowed) -> View {
+fn view(state: &HttpState, clusters: &[Arc<ClusterSource>], narrowed: query::Narrowed) -> View {
     let is_asked_for = |name: Option<&Arc<str>>| {
         narrowed.clusters.is_empty() || name.is_some_and(|name| narrowed.clusters.contains(name))
     };
-    let clusters = state.clusters.iter().filter(|cluster| is_asked_for(cluster.name.as_ref()));
+    let clusters = clusters.iter().filter(|cluster| is_asked_for(cluster.name.as_ref()));
     View {
         clusters: clusters.map(ClusterView::of).collect(),
         own: state.own.gather(),

@@ -138,7 +138,7 @@ impl Server {
         let io = TokioIo::new(TimedStream::new(stream, phase.clone(), limits));
         let service = service_fn(|request| {
             let answer = self.answer(request, peer, &phase, is_reserved);
-            async { Ok::<_, Infallible>(answer) }
+            async { Ok::<_, Infallible>(answer.await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -162,11 +162,11 @@ impl Server {
         drop(ordinary);
     }
 
-    fn answer(&self, request: Request<Incoming>, peer: Peer, phase: &Phase, is_reserved: bool) -> Answer {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer, phase: &Phase, is_reserved: bool) -> Answer {
         let responding = phase.respond();
         let (parts, _) = request.into_parts();
         let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers, peer };
-        let mut answer = answer(&self.state, &head, is_reserved);
+        let mut answer = answer(&self.state, &head, is_reserved).await;
         if self.ordinary.available_permits() < (self.state.settings.max_connections / UNKEPT_SHARE).max(1) {
             // The last places are not for keeping: idle clients must not lock scrapers out.
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{Heartbeats, HttpSettings, HttpState, ScrapeFeed, bind, serve};
+use super::{HttpSettings, HttpState, ReloadRequest, ScrapeFeed, bind, reload_requests, serve};
 use crate::collect::SystemClock;
 use crate::derive::Snapshot;
-use crate::metrics::{ClusterSource, OwnMetrics};
+use crate::metrics::{ClusterSource, OwnMetrics, Tasks};
 use crate::model::{
     Broker, BrokerId, ClusterMetadata, Instants, Moment, PartitionId, PartitionMetadata, TopicMetadata,
 };
@@ -78,16 +78,28 @@ pub(super) fn state(clusters: Vec<ClusterSource>) -> HttpState {
     state_with(clusters, HttpSettings::default())
 }
 
-/// A state with settings of its own.
+/// A state with settings of its own; nobody carries out its reloads.
 pub(super) fn state_with(clusters: Vec<ClusterSource>, settings: HttpSettings) -> HttpState {
+    state_and_reloads(clusters, settings).0
+}
+
+/// A state with settings of its own, and the reloads that it asks for.
+pub(super) fn state_and_reloads(
+    clusters: Vec<ClusterSource>,
+    settings: HttpSettings,
+) -> (HttpState, mpsc::Receiver<ReloadRequest>) {
+    let (reloads, requests) = reload_requests();
     let clusters = clusters.into_iter().map(Arc::new).collect();
-    HttpState::new(
+    let (own, clock) = (Arc::new(OwnMetrics::new("test", None).unwrap()), SystemClock::start());
+    let state = HttpState::new(
         clusters,
-        Arc::new(OwnMetrics::new("test", None).unwrap()),
-        Arc::new(Heartbeats::default()),
-        Arc::new(ScrapeFeed::new(SystemClock::start())),
+        own.clone(),
+        Arc::new(Tasks::new(own, clock)),
+        Arc::new(ScrapeFeed::new(clock)),
+        reloads,
         settings,
-    )
+    );
+    (state, requests)
 }
 
 /// A server on loopback.

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::HttpSettings;
-use super::testing::{Cluster, Received, Server, request, send, state, state_with};
+use super::testing::{Cluster, Received, Server, request, send, state, state_and_reloads, state_with};
 
 /// Nothing in these tests takes so long unless it hangs.
 const BOUND: Duration = Duration::from_secs(30);
@@ -122,7 +122,7 @@ async fn ready_once_every_cluster_was_polled_and_healthy_at_once() {
         let healthy = request(server.address, "GET", path, "").await;
         assert_eq!((healthy.status, healthy.text()), (200, "ok\n"));
     }
-    server.state.clusters[0].last_error.store(Some(std::sync::Arc::new("no broker answered".to_owned())));
+    server.state.clusters()[0].last_error.store(Some(std::sync::Arc::new("no broker answered".to_owned())));
     assert_eq!(request(server.address, "GET", "/-/ready", "").await.status, 200);
     server.stop().await;
 }
@@ -278,5 +278,62 @@ async fn answered_scrapes_are_taken_note_of_and_the_first_wakes() {
     timeout(BOUND, wakes.next()).await.unwrap();
     request(server.address, "GET", "/metrics", "").await;
     assert!(futures_util::FutureExt::now_or_never(wakes.next()).is_none(), "no pause was before the second");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn once_ready_it_stays_ready_when_a_cluster_is_added() {
+    let server = Server::start(state(vec![Cluster::failed(None, "away")]));
+    assert_eq!(request(server.address, "GET", "/-/ready", "").await.status, 200);
+    server.state.show_clusters(vec![std::sync::Arc::new(Cluster::pending(Some("new")))]);
+    assert_eq!(request(server.address, "GET", "/-/ready", "").await.status, 200);
+    let shown = request(server.address, "GET", "/metrics?cluster=new", "").await;
+    assert!(shown.text().contains("kafka_up{cluster_name=\"new\"} 0\n"), "{}", shown.text());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_takes_post_and_permission() {
+    let server = Server::start(state(Vec::new()));
+    let get = request(server.address, "GET", "/-/reload", "").await;
+    assert_eq!((get.status, get.header("allow")), (405, Some("POST")));
+    let refused = request(server.address, "POST", "/-/reload", "Content-Length: 0\r\n").await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("web.admin: true") && refused.text().contains("SIGHUP"), "{}", refused.text());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_is_answered_with_its_outcome() {
+    let settings = HttpSettings { admin: true, ..HttpSettings::default() };
+    let (state, mut reloads) = state_and_reloads(Vec::new(), settings);
+    let server = Server::start(state);
+    let mut ask = async |outcome: Option<Result<String, String>>| {
+        let address = server.address;
+        let asked = tokio::spawn(async move { request(address, "POST", "/-/reload", "Content-Length: 0\r\n").await });
+        let done = timeout(BOUND, reloads.recv()).await.unwrap().unwrap();
+        match outcome {
+            Some(outcome) => done.send(outcome).unwrap(),
+            None => drop(done),
+        }
+        let answer = asked.await.unwrap();
+        (answer.status, answer.text().to_owned())
+    };
+    assert_eq!(ask(Some(Ok("all is new".to_owned()))).await, (200, "all is new\n".to_owned()));
+    assert_eq!(ask(Some(Err("line 3".to_owned()))).await, (500, "line 3\n".to_owned()));
+    assert_eq!(ask(None).await.0, 503);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn tasks_are_listed_as_json() {
+    let server = two_clusters();
+    server.state.tasks.register("poller", Some(&server.state.clusters()[0])).panicked();
+    let answer = request(server.address, "GET", "/api/v1/tasks", "").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    let listed: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    let task = &listed["tasks"][0];
+    assert_eq!((task["task"].as_str(), task["cluster"].as_str()), (Some("poller"), Some("a")));
+    assert_eq!((task["state"].as_str(), task["panics"].as_u64()), (Some("restarting"), Some(1)));
     server.stop().await;
 }

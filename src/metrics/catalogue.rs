@@ -305,10 +305,27 @@ families! {
         "HTTP connections that are open.");
     KAFKASCOPE_HTTP_REQUESTS_TOTAL = counter("kafkascope_http_requests_total", &["path", "code"], EXPORTER,
         "HTTP requests that were answered; path is \"other\" for paths that do not exist.");
+    KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESSFUL = gauge("kafkascope_config_last_reload_successful", &[], EXPORTER,
+        "Whether the configuration was read without an error when it was last read (1) or not (0): then the one before \
+         stands.");
+    KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS = gauge(
+        "kafkascope_config_last_reload_success_timestamp_seconds", &[], EXPORTER,
+        "When the configuration that is in force was read: at the start, or by the last reload that succeeded.");
     KAFKASCOPE_TASKS = gauge("kafkascope_tasks", &["state"], EXPORTER,
-        "Long-lived tasks that run, or that wait to be started again after a panic.");
-    KAFKASCOPE_TASK_PANICS_TOTAL = counter("kafkascope_task_panics_total", &["task"], EXPORTER,
+        "Long-lived tasks that run, that wait to be started again after a panic, or that ended by themselves.");
+    KAFKASCOPE_TASKS_STARTED_TOTAL = counter("kafkascope_tasks_started_total", &["task"], EXPORTER_BY_CLUSTER,
+        "Starts of long-lived tasks, those after a panic included; without cluster_name for tasks of the exporter as a \
+         whole.");
+    KAFKASCOPE_TASKS_FINISHED_TOTAL = counter("kafkascope_tasks_finished_total", &["task"], EXPORTER_BY_CLUSTER,
+        "Ends of long-lived tasks without a panic: their cluster was removed or its configuration changed.");
+    KAFKASCOPE_TASKS_RESTARTED_TOTAL = counter("kafkascope_tasks_restarted_total", &["task"], EXPORTER_BY_CLUSTER,
+        "Starts of long-lived tasks after a panic.");
+    KAFKASCOPE_TASK_PANICS_TOTAL = counter("kafkascope_task_panics_total", &["task"], EXPORTER_BY_CLUSTER,
         "Panics of long-lived tasks: each is a defect worth reporting.");
+    KAFKASCOPE_TASK_START_TIMESTAMP_SECONDS = gauge("kafkascope_task_start_timestamp_seconds", &["task"],
+        EXPORTER_BY_CLUSTER, "When the long-lived task was last started.");
+    KAFKASCOPE_TASK_STUCK = gauge("kafkascope_task_stuck", &["task"], EXPORTER_BY_CLUSTER,
+        "Whether the long-lived task has got on with nothing for too long, 5 min unless configured (1), or not (0).");
     PROCESS_CPU_SECONDS_TOTAL = counter("process_cpu_seconds_total", &[], EXPORTER,
         "CPU time that the process has used, user and system.");
     PROCESS_RESIDENT_MEMORY_BYTES = gauge("process_resident_memory_bytes", &[], EXPORTER,

@@ -6,8 +6,11 @@ pub mod families;
 mod own;
 mod process;
 pub mod reference;
+mod registered;
+mod tasks;
 mod view;
 
 pub use own::{Cache, OwnMetrics, ScrapeTimer, TaskGuard, TaskState};
 pub use process::ProcessMetrics;
+pub use tasks::{Task, TaskView, Tasks};
 pub use view::{ClusterSource, Granularity};

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Gauge, GaugeVec, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::catalogue::{self as names, ANY_BROKER, CLUSTER_LABEL, Family, OTHER_BROKER};
+use super::catalogue::{self as names, ANY_BROKER, OTHER_BROKER};
 use super::exposition::{Format, RegistryFamilies};
-use crate::model::BrokerId;
+use super::registered::{
+    Registered, counter_vec, gauge, gauge_vec, histogram, histogram_vec, int_gauge, int_gauge_vec,
+};
+use crate::model::{BrokerId, WallTime};
 
 /// How many brokers are counted apart in one family, over all clusters; further ones count as [`OTHER_BROKER`].
 /// No cluster has as many, but ids come from outside.
@@ -71,15 +72,21 @@ pub enum TaskState {
     Running,
     /// It panicked and waits to be started again.
     Restarting,
+    /// It ended.
+    Finished,
 }
 
 impl TaskState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Running, Self::Restarting, Self::Finished];
+
     /// The value of the label `state`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Restarting => "restarting",
+            Self::Finished => "finished",
         }
     }
 }
@@ -114,7 +121,7 @@ impl ScrapeTimer {
 /// The exporter's own metrics. A nameless cluster is `None`; its series have no label `cluster_name`.
 #[derive(Debug)]
 pub struct OwnMetrics {
-    registry: Registry,
+    registry: Registered,
     pass_seconds: HistogramVec,
     interval_seconds: GaugeVec,
     cache_hits: IntCounterVec,
@@ -125,10 +132,17 @@ pub struct OwnMetrics {
     brokers_seen: Mutex<HashSet<(String, BrokerId)>>,
     scrapes: IntCounterVec,
     scrape_seconds: Histogram,
+    config_is_loaded: IntGauge,
+    config_loaded_at: Gauge,
     http_connections: IntGauge,
     http_requests: IntCounterVec,
     tasks: IntGaugeVec,
+    tasks_started: IntCounterVec,
+    tasks_finished: IntCounterVec,
+    tasks_restarted: IntCounterVec,
     task_panics: IntCounterVec,
+    task_start: GaugeVec,
+    task_stuck: IntGaugeVec,
 }
 
 impl OwnMetrics {
@@ -137,7 +151,7 @@ impl OwnMetrics {
     /// # Errors
     /// When the catalogue holds a name that the `prometheus` crate refuses: a defect, not a condition.
     pub fn new(version: &str, revision: Option<&str>) -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
+        let registry = Registered::default();
         let own = Self {
             pass_seconds: histogram_vec(&registry, &names::KAFKASCOPE_PASS_DURATION_SECONDS, &PASS_BUCKETS_SECONDS)?,
             interval_seconds: gauge_vec(&registry, &names::KAFKASCOPE_INTERVAL_SECONDS)?,
@@ -149,10 +163,17 @@ impl OwnMetrics {
             brokers_seen: Mutex::default(),
             scrapes: counter_vec(&registry, &names::KAFKASCOPE_SCRAPES_TOTAL)?,
             scrape_seconds: histogram(&registry, &names::KAFKASCOPE_SCRAPE_DURATION_SECONDS, &SCRAPE_BUCKETS_SECONDS)?,
+            config_is_loaded: int_gauge(&registry, &names::KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESSFUL)?,
+            config_loaded_at: gauge(&registry, &names::KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS)?,
             http_connections: int_gauge(&registry, &names::KAFKASCOPE_HTTP_CONNECTIONS)?,
             http_requests: counter_vec(&registry, &names::KAFKASCOPE_HTTP_REQUESTS_TOTAL)?,
             tasks: int_gauge_vec(&registry, &names::KAFKASCOPE_TASKS)?,
+            tasks_started: counter_vec(&registry, &names::KAFKASCOPE_TASKS_STARTED_TOTAL)?,
+            tasks_finished: counter_vec(&registry, &names::KAFKASCOPE_TASKS_FINISHED_TOTAL)?,
+            tasks_restarted: counter_vec(&registry, &names::KAFKASCOPE_TASKS_RESTARTED_TOTAL)?,
             task_panics: counter_vec(&registry, &names::KAFKASCOPE_TASK_PANICS_TOTAL)?,
+            task_start: gauge_vec(&registry, &names::KAFKASCOPE_TASK_START_TIMESTAMP_SECONDS)?,
+            task_stuck: int_gauge_vec(&registry, &names::KAFKASCOPE_TASK_STUCK)?,
             registry,
         };
         let build_info = int_gauge_vec(&own.registry, &names::KAFKASCOPE_BUILD_INFO)?;
@@ -162,7 +183,7 @@ impl OwnMetrics {
         for format in Format::ALL {
             own.scrapes.with_label_values(&[format.as_str()]);
         }
-        for state in [TaskState::Running, TaskState::Restarting] {
+        for state in TaskState::ALL {
             own.tasks.with_label_values(&[state.as_str()]);
         }
         Ok(own)
@@ -183,6 +204,24 @@ impl OwnMetrics {
     /// Takes note of how often a cluster is polled.
     pub fn set_interval(&self, cluster: Option<&str>, interval: Duration) {
         self.interval_seconds.with_label_values(&[cluster.unwrap_or("")]).set(interval.as_secs_f64());
+    }
+
+    /// The configuration was read, and is in force.
+    pub fn config_loaded(&self, at: WallTime) {
+        self.config_is_loaded.set(1);
+        self.config_loaded_at.set(at.as_seconds());
+    }
+
+    /// The configuration could not be read again, or not be put in force: the one before stands.
+    pub fn config_refused(&self) {
+        self.config_is_loaded.set(0);
+    }
+
+    /// Lets every series of a cluster go, but for those of its tasks ([`Self::forget_task`]). Nobody may write them any more: a series that is written comes back.
+    pub fn remove_cluster(&self, cluster: Option<&str>) {
+        let cluster = cluster.unwrap_or("");
+        self.registry.remove_cluster(cluster);
+        self.brokers_seen.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _)| name != cluster);
     }
 
     /// Takes note of how long a pass took.
@@ -235,9 +274,47 @@ impl OwnMetrics {
         TaskGuard(gauge)
     }
 
+    /// Takes note of the start of a long-lived task. Its counters are shown from 0 on.
+    pub fn task_started(&self, cluster: Option<&str>, task: &str, at: WallTime) {
+        let labels = [cluster.unwrap_or(""), task];
+        self.tasks_started.with_label_values(&labels).inc();
+        for counter in [&self.tasks_finished, &self.tasks_restarted, &self.task_panics] {
+            counter.with_label_values(&labels);
+        }
+        self.task_start.with_label_values(&labels).set(at.as_seconds());
+        self.task_stuck.with_label_values(&labels).set(0);
+    }
+
+    /// Takes note of another start of a long-lived task, after a panic.
+    pub fn task_restarted(&self, cluster: Option<&str>, task: &str, at: WallTime) {
+        self.tasks_restarted.with_label_values(&[cluster.unwrap_or(""), task]).inc();
+        self.task_started(cluster, task, at);
+    }
+
+    /// Takes note of the end of a long-lived task that did not panic.
+    pub fn task_finished(&self, cluster: Option<&str>, task: &str) {
+        self.tasks_finished.with_label_values(&[cluster.unwrap_or(""), task]).inc();
+    }
+
     /// Takes note of a panic in a long-lived task.
-    pub fn task_panicked(&self, task: &'static str) {
-        self.task_panics.with_label_values(&[task]).inc();
+    pub fn task_panicked(&self, cluster: Option<&str>, task: &str) {
+        self.task_panics.with_label_values(&[cluster.unwrap_or(""), task]).inc();
+    }
+
+    /// Takes note of whether a long-lived task hangs.
+    pub fn task_stuck(&self, cluster: Option<&str>, task: &str, is_stuck: bool) {
+        self.task_stuck.with_label_values(&[cluster.unwrap_or(""), task]).set(i64::from(is_stuck));
+    }
+
+    /// Lets go every series of a task whose cluster is there no more.
+    pub fn forget_task(&self, cluster: Option<&str>, task: &str) {
+        let labels = [cluster.unwrap_or(""), task];
+        // An error says that there is none.
+        for counter in [&self.tasks_started, &self.tasks_finished, &self.tasks_restarted, &self.task_panics] {
+            let _ = counter.remove_label_values(&labels);
+        }
+        let _ = self.task_start.remove_label_values(&labels);
+        let _ = self.task_stuck.remove_label_values(&labels);
     }
 
     /// Starts to measure a scrape.
@@ -268,45 +345,4 @@ impl OwnMetrics {
     pub fn gather(&self) -> RegistryFamilies {
         RegistryFamilies::new(self.registry.gather())
     }
-}
-
-/// The label names as the registry knows them: every series of a family by cluster has `cluster_name`, empty for the
-/// nameless one.
-fn labels(family: &Family) -> Vec<&'static str> {
-    let cluster = family.origin.per_cluster.then_some(CLUSTER_LABEL);
-    cluster.into_iter().chain(family.labels.iter().copied()).collect()
-}
-
-fn registered<C: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
-}
-
-fn counter_vec(registry: &Registry, family: &Family) -> Result<IntCounterVec, prometheus::Error> {
-    registered(registry, IntCounterVec::new(Opts::new(family.name, family.help), &labels(family))?)
-}
-
-fn int_gauge_vec(registry: &Registry, family: &Family) -> Result<IntGaugeVec, prometheus::Error> {
-    registered(registry, IntGaugeVec::new(Opts::new(family.name, family.help), &labels(family))?)
-}
-
-fn int_gauge(registry: &Registry, family: &Family) -> Result<IntGauge, prometheus::Error> {
-    registered(registry, IntGauge::new(family.name, family.help)?)
-}
-
-fn gauge_vec(registry: &Registry, family: &Family) -> Result<GaugeVec, prometheus::Error> {
-    registered(registry, GaugeVec::new(Opts::new(family.name, family.help), &labels(family))?)
-}
-
-fn histogram_vec(registry: &Registry, family: &Family, buckets: &[f64]) -> Result<HistogramVec, prometheus::Error> {
-    let opts = HistogramOpts::new(family.name, family.help).buckets(buckets.to_vec());
-    registered(registry, HistogramVec::new(opts, &labels(family))?)
-}
-
-fn histogram(registry: &Registry, family: &Family, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
-    let opts = HistogramOpts::new(family.name, family.help).buckets(buckets.to_vec());
-    registered(registry, Histogram::with_opts(opts)?)
 }

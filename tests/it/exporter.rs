@@ -193,6 +193,11 @@ impl Exporter {
         self.process.wait(ENDS).unwrap_or_else(|fault| panic!("{fault}\n{}", self.process.tail()))
     }
 
+    /// Asks it to read its configuration again.
+    pub(crate) fn hangup(&self) {
+        self.process.signal(Signal::HUP);
+    }
+
     /// Freezes it until [`Exporter::thaw`].
     pub(crate) fn freeze(&self) {
         self.process.signal(Signal::STOP);

@@ -216,7 +216,11 @@ fn own_metrics() -> (OwnMetrics, kafkascope::metrics::TaskGuard) {
     own.count_errors(Some("lost"), None, "Metadata", 1);
     own.cache_hits(Some("prod"), Cache::TopicIds, 3);
     own.http_request("/metrics", 200);
-    own.task_panicked("poller");
+    own.config_loaded(WallTime(1_700_000_000_000));
+    own.task_started(None, "reload", WallTime(1_700_000_000_000));
+    own.task_started(Some("prod"), "poller", WallTime(1_700_000_000_000));
+    own.task_panicked(Some("prod"), "poller");
+    own.task_restarted(Some("prod"), "poller", WallTime(1_700_000_001_000));
     let running = own.task(TaskState::Running);
     (own, running)
 }

@@ -36,5 +36,6 @@ mod life;
 mod matrix_groups;
 mod matrix_topics;
 mod moving;
+mod reload;
 mod security;
 mod truth;

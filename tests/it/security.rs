@@ -377,3 +377,49 @@ fn security_kafka_exporters_flags_log_in_as_they_do_there() {
         assert!(!daemon.output().contains("-secret"), "{}", daemon.output());
     }
 }
+
+/// Passwords and certificates are rotated in the files that the configuration names: it says the same as before.
+#[test]
+fn security_what_was_rotated_is_used_after_a_reload() {
+    let secured = secured();
+    let dir = scratch("rotated");
+    let [file, password, ca] = ["kafkascope.yml", "password", "ca.pem"].map(|name| dir.path().join(name));
+    std::fs::write(&password, "the-old-one\n").unwrap();
+    std::fs::copy(secured.pki.certificate("stranger"), &ca).unwrap();
+    let cluster = |name: &str, servers: &str, more: &str| {
+        format!("  - {{name: {name}, bootstrap_servers: ['{servers}']{more}}}\n")
+    };
+    let sasl = format!(
+        ", tls: {{ca_file: '{}'}}, sasl: {{mechanism: PLAIN, username: {}, password_file: '{}'}}",
+        secured.pki.ca().display(),
+        ALICE.0,
+        password.display()
+    );
+    let text = ["polling: {interval: 1s, request_timeout: 2s}\nclusters:\n".to_owned()]
+        .into_iter()
+        .chain([cluster("password", &secured.cluster.bootstrap_of("SASL_SSL"), &sasl)])
+        .chain([cluster(
+            "authority",
+            &secured.cluster.bootstrap_of("SSL"),
+            &format!(", tls: {{ca_file: '{}'}}", ca.display()),
+        )])
+        .chain([cluster("well", &secured.cluster.bootstrap(), "")])
+        .collect::<String>();
+    std::fs::write(&file, text).unwrap();
+    let daemon = Exporter::builder().args(["--config", &file.to_string_lossy()]).start();
+    let until = |wanted: [f64; 3]| {
+        daemon.scrape_until("the clusters are up or not", SOON, |scrape| {
+            let ups = ["password", "authority", "well"].map(|name| scrape.get("kafka_up", &[("cluster_name", name)]));
+            let tried = scrape.all("kafkascope_snapshot_timestamp_seconds", &[]).len();
+            if ups == wanted.map(Some) && tried == 3 { Ok(scrape.clone()) } else { Err(format!("{ups:?}, {tried}")) }
+        })
+    };
+    until([0.0, 0.0, 1.0]);
+    std::fs::write(&password, format!("{}\n", ALICE.1)).unwrap();
+    std::fs::copy(secured.pki.ca(), &ca).unwrap();
+    daemon.hangup();
+    let scrape = until([1.0, 1.0, 1.0]);
+    let starts = |name| scrape.value("kafkascope_tasks_started_total", &[("cluster_name", name), ("task", "poller")]);
+    assert_eq!(["password", "authority", "well"].map(starts), [2.0, 2.0, 1.0]);
+    assert!(daemon.terminate().success());
+}

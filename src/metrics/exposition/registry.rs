@@ -18,11 +18,12 @@ impl RegistryFamilies {
         Self(gathered.into_iter().map(|mut family| (family.name().to_owned(), family.take_metric())).collect())
     }
 
-    /// Writes the samples of one family, of those clusters for which `shown` holds.
+    /// Writes the samples of one family, of those clusters for which `shown` holds, and what is of no certain one: either
+    /// the only cluster has no name, or it is of the exporter as a whole.
     pub(super) fn write(&self, samples: &mut Samples<'_>, shown: impl Fn(&str) -> bool) {
         for metric in self.0.get(samples.family().name).into_iter().flatten() {
             let cluster = label(metric.get_label(), CLUSTER_LABEL);
-            if !samples.family().origin.per_cluster || shown(cluster) {
+            if !samples.family().origin.per_cluster || cluster.is_empty() || shown(cluster) {
                 write_metric(metric, samples);
             }
         }
