@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::cluster;
 use super::findings::Findings;
 use crate::config::{Cluster, Config};
-use crate::kafka::{KafkaApi, KafkaClient, KafkaError};
+use crate::kafka::{KafkaApi, KafkaError, KafkaPool};
 use crate::model::{BrokerId, ClusterMetadata, GroupListing};
 
 /// Topics, and groups of one broker, whose authorized operations are looked at: a sample tells what a role may do.
@@ -59,7 +59,7 @@ async fn look<'a>(cluster: &'a Cluster, config: &Config) -> Result<Findings<'a>,
     findings
 }
 
-async fn explore<'a>(client: &KafkaClient, cluster: &'a Cluster, metadata: ClusterMetadata) -> Findings<'a> {
+async fn explore<'a>(client: &KafkaPool, cluster: &'a Cluster, metadata: ClusterMetadata) -> Findings<'a> {
     let mut lists: BTreeMap<BrokerId, Result<Vec<GroupListing>, KafkaError>> = BTreeMap::new();
     for broker in &metadata.brokers {
         lists.insert(broker.id, client.list_groups(broker.id).await);

@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use crate::collect::{CallLimits, GroupScope, PollSettings, TopicScope};
 use crate::config::{Budget, Cluster, Config, Granularity as Configured, NameFilter, Polling, PollingMode};
-use crate::kafka::{ClientSettings, KafkaClient, KafkaError};
+use crate::kafka::{ClientSettings, KafkaError, KafkaPool};
 use crate::metrics::{ClusterSource, Granularity};
 use crate::model::{GroupState, NamePredicate};
 use crate::schedule::{self, BoundsOverride, BoundsRules, Rules};
 use crate::state::CollectorName;
 
-/// Sets up a cluster's client. Nothing is asked yet.
-pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaClient, KafkaError> {
-    KafkaClient::connect(&ClientSettings {
+/// Sets up a cluster's connections. Nothing is asked yet.
+pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaPool, KafkaError> {
+    let settings = ClientSettings {
         cluster: cluster.name.as_deref().unwrap_or_default().into(),
         properties: cluster.librdkafka_properties(),
         request_timeout: polling.request_timeout,
-    })
+    };
+    KafkaPool::connect(&settings, cluster.connections_per_broker)
 }
 
 /// What the cluster's poller is told. As long as it is, the cluster has its part of what may be in flight.

@@ -18,7 +18,7 @@ use super::supervise::supervise;
 use crate::collect::{CallLimits, SystemClock};
 use crate::config::{Cluster, Config, GroupSettings, Polling, TopicSettings};
 use crate::http::{HttpState, ScrapeFeed};
-use crate::kafka::KafkaClient;
+use crate::kafka::KafkaPool;
 use crate::metrics::{ClusterSource, OwnMetrics, Task, Tasks};
 
 /// How long tasks may take to end. They end where they wait next, which is soon.
@@ -190,7 +190,7 @@ impl Clusters {
     }
 
     /// Puts a cluster together. What its `former` self has published stands until the first pass.
-    fn set_up(&self, settings: &Cluster, client: KafkaClient, config: &Config, former: Option<&Running>) -> Running {
+    fn set_up(&self, settings: &Cluster, client: KafkaPool, config: &Config, former: Option<&Running>) -> Running {
         let Shared { own, tasks, feed, clock } = self.shared.clone();
         let source = Arc::new(cluster::source(settings));
         if let Some(former) = former {
@@ -204,6 +204,7 @@ impl Clusters {
             settings: cluster::poll_settings(settings, config, &self.limits),
             poller_beat: tasks.register("poller", Some(&source)),
             publisher_beat: tasks.register("publisher", Some(&source)),
+            connections_beat: tasks.register("connections", Some(&source)),
             native_beat: tasks.register("librdkafka", Some(&source)),
             inherits: Arc::new(AtomicBool::new(former.is_some())),
             source,
@@ -218,23 +219,30 @@ impl Clusters {
 impl Running {
     /// Starts what the cluster takes, each part supervised by itself.
     fn start(&mut self) {
-        let (poller, publisher) = (self.task.clone(), self.task.clone());
-        let (stop, also_stop) = (self.stop.clone(), self.stop.clone());
+        let [poller, publisher, connections] = [(); 3].map(|()| (self.task.clone(), self.stop.clone()));
         self.supervised = vec![
-            tokio::spawn(async move { supervise(&poller.poller_beat, stop, || poller.clone().poll()).await }),
             tokio::spawn(async move {
-                supervise(&publisher.publisher_beat, also_stop, || publisher.clone().expire()).await;
+                let (task, stop) = poller;
+                supervise(&task.poller_beat, stop, || task.clone().poll()).await;
+            }),
+            tokio::spawn(async move {
+                let (task, stop) = publisher;
+                supervise(&task.publisher_beat, stop, || task.clone().expire()).await;
+            }),
+            tokio::spawn(async move {
+                let (task, stop) = connections;
+                supervise(&task.connections_beat, stop, || task.clone().tend()).await;
             }),
         ];
     }
 
-    fn tasks(&self) -> [&Task; 3] {
-        [&self.task.poller_beat, &self.task.publisher_beat, &self.task.native_beat]
+    fn tasks(&self) -> [&Task; 4] {
+        [&self.task.poller_beat, &self.task.publisher_beat, &self.task.connections_beat, &self.task.native_beat]
     }
 }
 
 /// Sets up a cluster's client.
-fn connected(settings: &Cluster, config: &Config) -> Result<KafkaClient, ServeError> {
+fn connected(settings: &Cluster, config: &Config) -> Result<KafkaPool, ServeError> {
     let failed = |error| ServeError::Client { cluster: settings.display_name().to_owned(), error };
     cluster::connect(settings, &config.polling).map_err(failed)
 }

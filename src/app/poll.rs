@@ -8,7 +8,7 @@ use super::failures::Failures;
 use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
 use crate::http::ScrapeFeed;
-use crate::kafka::{KafkaClient, Operation};
+use crate::kafka::{KafkaPool, Operation};
 use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task};
 use crate::model::{BrokerId, Moment};
 use crate::state::World;
@@ -21,7 +21,7 @@ const TURN: Duration = Duration::from_secs(1);
 /// Everything that polling one cluster takes.
 #[derive(Clone)]
 pub(super) struct ClusterTask {
-    pub(super) client: Arc<KafkaClient>,
+    pub(super) client: Arc<KafkaPool>,
     pub(super) settings: PollSettings,
     pub(super) source: Arc<ClusterSource>,
     pub(super) own: Arc<OwnMetrics>,
@@ -32,7 +32,9 @@ pub(super) struct ClusterTask {
     pub(super) poller_beat: Task,
     /// What lets values expire.
     pub(super) publisher_beat: Task,
-    /// The client's poll thread, of which the publisher tells.
+    /// What looks after the connections.
+    pub(super) connections_beat: Task,
+    /// The client's poll threads, of which the publisher tells.
     pub(super) native_beat: Task,
     /// Whether what is published comes from a poller that was replaced when the configuration changed.
     pub(super) inherits: Arc<AtomicBool>,
@@ -92,6 +94,17 @@ impl ClusterTask {
                 self.source.snapshot.compare_and_swap(&Some(last), Some(Arc::new(snapshot)));
             }
         }
+    }
+
+    /// Looks after the connections, for ever.
+    pub(super) async fn tend(self) {
+        let shows_life = async {
+            loop {
+                tokio::time::sleep(TURN).await;
+                self.connections_beat.progress();
+            }
+        };
+        tokio::join!(self.client.tend(), shows_life);
     }
 
     fn now(&self) -> Moment {
@@ -233,7 +246,7 @@ mod tests {
         let (own, clock) = (Arc::new(OwnMetrics::new("0", None).unwrap()), SystemClock::start());
         let tasks = Tasks::new(own.clone(), clock);
         ClusterTask {
-            client: Arc::new(KafkaClient::connect(&settings).unwrap()),
+            client: Arc::new(KafkaPool::connect(&settings, 1).unwrap()),
             settings: PollSettings {
                 topics: TopicScope { names: NamePredicate::everything() },
                 groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
@@ -252,6 +265,7 @@ mod tests {
             feed: Arc::new(ScrapeFeed::new(clock)),
             poller_beat: tasks.register("poller", None),
             publisher_beat: tasks.register("publisher", None),
+            connections_beat: tasks.register("connections", None),
             native_beat: tasks.register("librdkafka", None),
             inherits: Arc::default(),
         }

@@ -12,12 +12,12 @@ use kafkascope::metrics::{Cache, ClusterSource, OwnMetrics, TaskState};
 use kafkascope::model::{
     BreakerState, Broker, BrokerConnection, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets,
     CommittedPartition, ConnectionStats, GroupDescription, GroupKind, GroupListing, GroupState, Instants, KafkaCode,
-    ListedPartition, Moment, Offset, OffsetSpec, PartitionId, PartitionMetadata, TopicAssignment, TopicMetadata,
-    TopicRows, WallTime,
+    ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId, PartitionMetadata, TopicAssignment,
+    TopicMetadata, TopicRows, WallTime,
 };
-use kafkascope::state::{CollectorName, Collectors, GroupLists, ReadAt, Round, World};
+use kafkascope::state::{Asked, CollectorName, Collectors, GroupLists, ReadAt, Round, World};
 
-const MAX_AGE: Duration = Duration::from_secs(120);
+const MAX_AGE: MaxAge = MaxAge::from_secs(120);
 
 /// Everything that has to be escaped, in a name that Kafka would accept for a group.
 const NASTY: &str = "quote \" backslash \\ newline \n Grüße 消費者";
@@ -110,7 +110,7 @@ fn describe_groups(world: &mut World, at: Moment) {
     let empty = description("finished", GroupState::Empty, GroupKind::Classic, "");
     let nasty = description(NASTY, GroupState::Empty, GroupKind::Unknown, "");
     for group in [billing, next, simple, empty, nasty] {
-        world.apply_group_description(&group, at);
+        world.apply_group_description(&group, MAX_AGE, at);
     }
 }
 
@@ -129,7 +129,7 @@ fn fetch_commits(world: &mut World, read: ReadAt, step: i64) {
         (NASTY, vec![commits("orders", &[Ok(Some(100))])]),
     ];
     for (group, topics) in answers {
-        world.apply_commits(group, &CommittedOffsets { topics }, |_| true, read);
+        world.apply_commits(group, &CommittedOffsets { topics }, Asked::Everything, |_| true, &|_| MAX_AGE, read);
     }
 }
 
@@ -153,8 +153,8 @@ fn pass(world: &mut World, second: u32, step: i64) {
     fetch_commits(world, read, step);
     let ends = [offsets("orders", &[Some(100), Some(50), Some(9)]), offsets("audit.log", &[None])];
     let starts = [offsets("orders", &[Some(10), Some(0), Some(0)]), offsets("audit.log", &[Some(0)])];
-    world.apply_offsets(OffsetSpec::Latest, &ends, read);
-    world.apply_offsets(OffsetSpec::Earliest, &starts, read);
+    world.apply_offsets(OffsetSpec::Latest, &ends, |_| MAX_AGE, read);
+    world.apply_offsets(OffsetSpec::Earliest, &starts, |_| MAX_AGE, read);
     world.set_broker_health(
         |id| if id.0 == 3 { (false, BreakerState::Open, 2) } else { (true, BreakerState::Closed, 0) },
     );
@@ -167,10 +167,11 @@ fn pass(world: &mut World, second: u32, step: i64) {
 /// A cluster after two passes, with a constant label that needs an escape.
 fn production() -> ClusterSource {
     let mut world = World::new(Collectors::new(|_| true));
+    world.metadata_max_age = MAX_AGE;
     pass(&mut world, 1, 0);
-    let first = Snapshot::derive(&world, None, MAX_AGE, read_at(1).instants);
+    let first = Snapshot::derive(&world, None, read_at(1).instants);
     pass(&mut world, 16, 5);
-    let second = Snapshot::derive(&world, Some(&first), MAX_AGE, read_at(16).instants);
+    let second = Snapshot::derive(&world, Some(&first), read_at(16).instants);
     let mut cluster = ClusterSource::new(Some("prod"), vec!["broker-1.example:9092".to_owned()]);
     cluster.labels = vec![("site".to_owned(), "hall \"7\"".to_owned())];
     cluster.snapshot.store(Some(Arc::new(second)));
