@@ -1,5 +1,7 @@
 //! The rules of lag against a slow, obvious oracle, over random histories in which any answer may fail.
 
+mod interleaving;
+
 use std::sync::Arc;
 use std::time::Duration;
 
