@@ -73,6 +73,8 @@ struct State<C> {
     print: u64,
     /// Whether one more handle would be of use.
     is_wanted: bool,
+    /// Whether the log says that the last handle could not be opened.
+    said_not_opened: bool,
     is_closed: bool,
 }
 
@@ -148,6 +150,7 @@ impl<C: PooledClient> KafkaPool<C> {
             ledger: Ledger::default(),
             print: 0,
             is_wanted: false,
+            said_not_opened: false,
             is_closed: false,
         };
         Ok(Self {

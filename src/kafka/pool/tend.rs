@@ -203,6 +203,7 @@ impl<C: PooledClient> KafkaPool<C> {
                 return None;
             }
             state.opening -= 1;
+            state.said_not_opened = false;
             state.guests.push(member.clone());
         }
         guest.member = Some(member.clone());
@@ -210,8 +211,14 @@ impl<C: PooledClient> KafkaPool<C> {
     }
 
     fn say_not_opened(&self, error: &KafkaError) {
-        let cluster = &*self.cluster;
-        tracing::warn!(cluster, "one more handle cannot be opened, calls go through those that are there: {error}");
+        // Tried again and again; said once until it works.
+        if !std::mem::replace(&mut self.state().said_not_opened, true) {
+            let cluster = &*self.cluster;
+            tracing::warn!(
+                cluster,
+                "more connections cannot be opened, calls go through those that are there: {error}"
+            );
+        }
     }
 
     /// Closes idle handles, replaces sick ones, and sees those off that go.
