@@ -164,7 +164,9 @@ impl Check<'_> {
             let Some(leader) = partition.leader.now() else { continue };
             let settled =
                 partition.leader.since().max(partition.born).max(life_since).max(self.cluster.well_since(leader));
-            if !is_told || settled > since {
+            // A truncation begins a new history, and shows that a topic is another by now.
+            let fell = self.received.fell.iter().any(|(topic, _, fell_at)| *topic == at.0 && *fell_at > since);
+            if !is_told || settled > since || fell {
                 continue;
             }
             let id = at.1.to_string();
@@ -175,7 +177,10 @@ impl Check<'_> {
                 let mut logs =
                     partition.log.during(since, self.now).map(|log| if is_end { log.end } else { log.start });
                 if !shown.is_some_and(|shown| logs.any(|was| was == whole(shown))) {
-                    return Err(format!("{name} of {at:?}: {shown:?} although broker {leader} has been well"));
+                    let evidence = self.evidence("", at);
+                    return Err(format!(
+                        "{name} of {at:?}: {shown:?} although broker {leader} has been well: {evidence}"
+                    ));
                 }
             }
             for group in self.cluster.living_groups() {

@@ -94,8 +94,10 @@ impl Check<'_> {
         ];
         for (name, part) in offsets {
             for ([topic, partition, _], value) in self.shown.all(name) {
-                if !self.was_offset(&place(topic, partition)?, whole(*value), part) {
-                    return Err(format!("{name} of {topic}-{partition}: {value} was not true lately"));
+                let at = place(topic, partition)?;
+                if !self.was_offset(&at, whole(*value), part) {
+                    let evidence = self.evidence("", &at);
+                    return Err(format!("{name} of {topic}-{partition}: {value} was not true lately: {evidence}"));
                 }
             }
         }
@@ -140,11 +142,16 @@ impl Check<'_> {
         commits.take_while(|commit| commit.at >= oldest).any(|commit| {
             let fits = |end: &&Told| {
                 let same_pass = end.pass == commit.pass && end.at >= commit.at;
-                (same_pass || stood_still && end.at >= oldest_offset) && self.is_same_life(&at.0, commit, end)
+                let stood_still = stood_still && end.at >= oldest_offset;
+                // A commit that has outlived the topic, of whose end no metadata has told yet.
+                let outlived = stood_still && commit.life == 0 && commit.at >= end.at;
+                outlived || (same_pass || stood_still) && self.is_same_life(&at.0, commit, end)
             };
             ends.iter().rev().filter(fits).any(|end| {
+                // The start was of the age that may be shown when the pair was made.
+                let oldest_start = oldest_offset.min(commit.at - self.promised.max_age - self.promised.answer);
                 let mut starts = starts.iter().filter(|start| {
-                    start.at >= oldest_offset.min(oldest)
+                    start.at >= oldest_start
                         && start.at <= end.at.max(commit.at)
                         && self.is_same_life(&at.0, start, end)
                 });
@@ -155,11 +162,11 @@ impl Check<'_> {
 
     /// Whether two values are of one life, or of two that nobody can tell apart within a pass: no end fell.
     fn is_same_life(&self, topic: &Arc<str>, early: &Told, late: &Told) -> bool {
-        let fell = |pass| self.received.fell.iter().any(|(of, in_pass)| of == topic && *in_pass == pass);
+        let fell = |pass| self.received.fell.iter().any(|(of, in_pass, _)| of == topic && *in_pass == pass);
         early.life == late.life || early.pass == late.pass && early.life != 0 && !fell(late.pass)
     }
 
-    fn evidence(&self, group: &str, at: &Place) -> String {
+    pub(super) fn evidence(&self, group: &str, at: &Place) -> String {
         let none = VecDeque::new();
         let last = |values: Option<&VecDeque<Told>>| {
             let told = values.unwrap_or(&none).iter().rev().take(4);
@@ -168,7 +175,19 @@ impl Check<'_> {
         };
         let commits = last(self.received.commits.get(&(Arc::from(group), at.clone())));
         let (starts, ends) = (last(self.received.starts.get(at)), last(self.received.ends.get(at)));
-        format!("value@age/pass/life: commits {commits}; starts {starts}; ends {ends}")
+        let leader = |(from, _, leader): (Ms, Ms, Option<crate::model::BrokerId>)| {
+            leader.map_or("none".to_owned(), |leader| leader.to_string()) + "@" + &(self.now - from).to_string()
+        };
+        let lives = self.cluster.topics.get(&at.0).into_iter().flatten().rev().take(2);
+        let leaders = lives.map(|life| {
+            let partition = usize::try_from(at.1).ok().and_then(|place| life.partitions.get(place));
+            let leaders = partition.into_iter().flat_map(|partition| partition.leader.spans(0, self.now)).take(4);
+            let died = life.died.map_or("now".to_owned(), |died| (self.now - died).to_string());
+            let leaders = leaders.map(leader).collect::<Vec<_>>().join(" ");
+            format!("life {} from {} to {died} led by {leaders}", life.id, self.now - life.born)
+        });
+        let leaders = leaders.collect::<Vec<_>>().join(", ");
+        format!("value@age/pass/life: commits {commits}; starts {starts}; ends {ends}; {leaders}")
     }
 
     /// State and members were true at an instant that is not too long ago, and a group is in one state.

@@ -172,6 +172,11 @@ impl Stage {
             return Err(format!("the poller remembers more and more: {sizes:?}"));
         }
         let told = self.kafka.scene().received.count;
+        eprintln!(
+            "told {told} passes {} sizes {sizes:?} shown {:?}",
+            self.kafka.pass.load(Ordering::Relaxed),
+            self.scrape().lines().count()
+        );
         if told < 1000 * hours { Err(format!("only {told} values were told: the run says nothing")) } else { Ok(()) }
     }
 }

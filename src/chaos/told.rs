@@ -44,8 +44,8 @@ pub(super) struct Received {
     pub(super) commits: BTreeMap<(Arc<str>, Place), VecDeque<Told>>,
     /// The leader that the last metadata named, and since when every metadata has.
     pub(super) leaders: BTreeMap<Place, (Ms, Option<BrokerId>)>,
-    /// Topics of which an end was lower than the one before, and in which pass that was seen.
-    pub(super) fell: VecDeque<(Arc<str>, u64)>,
+    /// Topics of which an end was lower than the one before, in which pass that was seen, and when.
+    pub(super) fell: VecDeque<(Arc<str>, u64, Ms)>,
     /// How often each was told, so that a run that says nothing is found out.
     pub(super) count: u64,
 }
@@ -67,7 +67,7 @@ impl Received {
                 News::End(place, told) => {
                     let before = self.ends.get(&place).and_then(VecDeque::back);
                     if before.is_some_and(|before| told.value < before.value) {
-                        self.fell.push_back((place.0.clone(), told.pass));
+                        self.fell.push_back((place.0.clone(), told.pass, told.at));
                         self.fell.drain(..self.fell.len().saturating_sub(KEPT));
                     }
                     keep(&mut self.ends, place, told);

@@ -10,12 +10,15 @@ use super::history::{History, Ms};
 use super::storm::{Storm, is_of_cluster};
 use crate::model::{BrokerId, GroupState};
 
-/// Topics and groups that may exist at once.
-const TOPICS: u64 = 7;
-const GROUPS: u64 = 8;
+/// Names of topics and groups: so many may exist at once, and every name comes back.
+const TOPICS: u64 = 9;
+const GROUPS: u64 = 12;
+/// With fewer, the next one is made at once.
+const MIN_TOPICS: usize = 5;
+const MIN_GROUPS: usize = 7;
 /// Partitions of a topic at most.
 const PARTITIONS: usize = 4;
-/// Partitions that a topic which comes back may have had in any life: bounds the commits of a group.
+/// Replicas of a partition at most.
 const REPLICAS: u64 = 3;
 /// How long a broker is dead until the controller fences it: `broker.session.timeout.ms`.
 const SESSION: Ms = 9_000;
@@ -36,10 +39,14 @@ impl Weather {
 
     /// The first topics and groups.
     pub(super) fn settle(&mut self, cluster: &mut Cluster, now: Ms) {
-        for _ in 0..5 {
+        self.replenish(cluster, now);
+    }
+
+    fn replenish(&mut self, cluster: &mut Cluster, now: Ms) {
+        while cluster.living_topics().len() < MIN_TOPICS {
             self.create_topic(cluster, now);
         }
-        for _ in 0..6 {
+        while cluster.living_groups().len() < MIN_GROUPS && !cluster.members().is_empty() {
             self.create_group(cluster, now);
         }
     }
@@ -121,6 +128,7 @@ impl Weather {
         if !self.dice.chance(60) {
             return;
         }
+        self.replenish(cluster, now);
         match self.dice.range(0, 13) {
             0 => self.create_topic(cluster, now),
             1 => drop(self.delete_topic(cluster, now)),
@@ -245,7 +253,7 @@ impl Weather {
             commits: std::collections::BTreeMap::new(),
         };
         cluster.groups.entry(name.clone()).or_default().push(life);
-        for _ in 0..self.dice.range(0, 2) {
+        for _ in 0..self.dice.range(0, 3) {
             self.commit_on_a_topic(cluster, now, &name);
         }
     }
