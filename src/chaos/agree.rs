@@ -1,7 +1,11 @@
 //! Whether a scrape agrees with itself: sums are whole or absent, maxima cover what is known, what is missing is counted.
 
 use super::check::{Check, Verdict, place, whole};
+use super::cluster::Partition;
 use super::history::Ms;
+
+/// What changes at least once in every such time moves all the while.
+const SLOT: Ms = 9_000;
 
 impl Check<'_> {
     pub(super) fn topics_agree(&self) -> Verdict {
@@ -174,6 +178,7 @@ impl Check<'_> {
                 [("kafka_topic_partition_current_offset", true), ("kafka_topic_partition_oldest_offset", false)]
             {
                 let shown = self.shown.get(name, &[&at.0, &id]);
+                let since = self.moving_since(partition).filter(|_| is_end).unwrap_or(since);
                 let mut logs =
                     partition.log.during(since, self.now).map(|log| if is_end { log.end } else { log.start });
                 if !shown.is_some_and(|shown| logs.any(|was| was == whole(shown))) {
@@ -188,6 +193,19 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Since when an offset that moves all the while must have been read; `None` for others, or while nobody scrapes.
+    fn moving_since(&self, partition: &Partition) -> Option<Ms> {
+        let within = self.promised.moving_within?;
+        let watched = within + self.promised.fresh_within;
+        let slots = watched / SLOT;
+        let changed = |slot: Ms| {
+            let until = self.now - slot * SLOT;
+            partition.log.during(until - SLOT, until).nth(1).is_some()
+        };
+        let moves = (0..slots).all(changed) && self.scraped_since? + watched < self.now;
+        moves.then_some(self.now - within)
     }
 
     fn group_is_fresh(&self, name: &str, at: &(std::sync::Arc<str>, i32), since: Ms) -> Verdict {

@@ -15,6 +15,8 @@ pub(super) struct Promised {
     pub(super) max_age: Ms,
     /// What is in order for so long is shown, as it was no longer ago than this.
     pub(super) fresh_within: Ms,
+    /// The same for offsets that move all the while, when somebody scrapes.
+    pub(super) moving_within: Option<Ms>,
     /// A value may be older than its reading says: the answer took so long.
     pub(super) answer: Ms,
 }
@@ -25,6 +27,10 @@ pub(super) struct Check<'a> {
     pub(super) received: &'a Received,
     pub(super) shown: &'a Shown<'a>,
     pub(super) promised: Promised,
+    /// Since when somebody has scraped without a pause.
+    pub(super) scraped_since: Option<Ms>,
+    /// The pass that is under way, or was the last.
+    pub(super) pass: u64,
     pub(super) now: Ms,
 }
 
@@ -136,12 +142,15 @@ impl Check<'_> {
         let oldest_offset = self.oldest_offset(at);
         let stood_still = oldest_offset < self.oldest();
         let none = VecDeque::new();
+        // What was paired before an end was seen to fall says nothing any more, once that pass is over.
+        let passes_of_falls = self.received.fell.iter().filter(|(topic, ..)| *topic == at.0).map(|(_, pass, _)| *pass);
+        let last_fall = passes_of_falls.filter(|pass| *pass < self.pass).max().unwrap_or(0);
         let commits = self.received.commits.get(&key).unwrap_or(&none).iter().rev();
         let ends = self.received.ends.get(at).unwrap_or(&none);
         let starts = self.received.starts.get(at).unwrap_or(&none);
         commits.take_while(|commit| commit.at >= oldest).any(|commit| {
             let fits = |end: &&Told| {
-                let same_pass = end.pass == commit.pass && end.at >= commit.at;
+                let same_pass = end.pass == commit.pass && end.at >= commit.at && end.pass >= last_fall;
                 let stood_still = stood_still && end.at >= oldest_offset;
                 // A commit that has outlived the topic, of whose end no metadata has told yet.
                 let outlived = stood_still && commit.life == 0 && commit.at >= end.at;

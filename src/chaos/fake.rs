@@ -287,6 +287,8 @@ fn metadata(asked: &mut Asked<'_>, broker: BrokerId) -> Result<ClusterMetadata, 
         }
         topics.push(topic);
     }
+    let named = topics.iter().map(|topic: &TopicMetadata| topic.name.clone()).collect();
+    asked.news.push(News::Topics(named));
     Ok(ClusterMetadata { brokers, topics })
 }
 
@@ -305,6 +307,8 @@ fn list(asked: &mut Asked<'_>, broker: BrokerId) -> Result<Vec<GroupListing>, Ka
             Ok(None) => listings.push(GroupListing { group, state, kind: GroupKind::Classic }),
         }
     }
+    let named = listings.iter().map(|listing: &GroupListing| listing.group.clone()).collect();
+    asked.news.push(News::Groups(asked.pass, named));
     Ok(listings)
 }
 

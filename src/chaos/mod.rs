@@ -17,6 +17,7 @@ mod run;
 mod shown;
 mod storm;
 mod told;
+mod vanish;
 mod weather;
 
 use std::time::{SystemTime, UNIX_EPOCH};

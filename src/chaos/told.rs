@@ -1,6 +1,6 @@
 //! What the cluster has told and the exporter has received: every number shown must come from here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::history::Ms;
@@ -34,6 +34,10 @@ pub(super) enum News {
     Leader(Place, Ms, Option<BrokerId>),
     /// The metadata did not show this topic.
     NoLeaders(Arc<str>),
+    /// The metadata showed these topics.
+    Topics(BTreeSet<Arc<str>>),
+    /// A broker listed these groups.
+    Groups(u64, Vec<Arc<str>>),
 }
 
 /// All that was received.
@@ -46,6 +50,10 @@ pub(super) struct Received {
     pub(super) leaders: BTreeMap<Place, (Ms, Option<BrokerId>)>,
     /// Topics of which an end was lower than the one before, in which pass that was seen, and when.
     pub(super) fell: VecDeque<(Arc<str>, u64, Ms)>,
+    /// The topics in the last metadata, and in the one before.
+    pub(super) topics: [BTreeSet<Arc<str>>; 2],
+    /// In which pass each group was last listed.
+    pub(super) listed: BTreeMap<Arc<str>, u64>,
     /// How often each was told, so that a run that says nothing is found out.
     pub(super) count: u64,
 }
@@ -74,6 +82,11 @@ impl Received {
                 }
                 News::Commit(group, place, told) => keep(&mut self.commits, (group, place), told),
                 News::NoLeaders(topic) => self.leaders.retain(|place, _| place.0 != topic),
+                News::Topics(topics) => {
+                    self.topics.swap(0, 1);
+                    self.topics[0] = topics;
+                }
+                News::Groups(pass, groups) => self.listed.extend(groups.into_iter().map(|group| (group, pass))),
                 News::Leader(place, at, leader) => {
                     let held = self.leaders.entry(place).or_insert((at, leader));
                     if held.1 != leader {

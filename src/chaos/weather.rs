@@ -22,6 +22,8 @@ const PARTITIONS: usize = 4;
 const REPLICAS: u64 = 3;
 /// How long a broker is dead until the controller fences it: `broker.session.timeout.ms`.
 const SESSION: Ms = 9_000;
+/// Longer than anything that is gone may be shown.
+const FORGOTTEN: Ms = 2 * 3_600_000;
 
 /// The weather.
 #[derive(Debug)]
@@ -30,11 +32,13 @@ pub(super) struct Weather {
     pub(super) storms: Vec<Storm>,
     /// Nothing goes wrong and nothing is made or deleted; records and commits go on.
     pub(super) is_calm: bool,
+    /// Names made so far that do not come again.
+    made: u64,
 }
 
 impl Weather {
     pub(super) fn new(seed: u64) -> Self {
-        Self { dice: Dice::fork(seed, &[1]), storms: Vec::new(), is_calm: false }
+        Self { dice: Dice::fork(seed, &[1]), storms: Vec::new(), is_calm: false, made: 0 }
     }
 
     /// The first topics and groups.
@@ -78,6 +82,13 @@ impl Weather {
         for group in cluster.groups.values_mut().flatten() {
             group.also_listed.set(now, None);
         }
+        // What has long been gone is in no answer and in nothing that may be shown.
+        cluster
+            .topics
+            .retain(|_, lives| lives.last().is_some_and(|life| life.died.is_none_or(|died| died + FORGOTTEN > now)));
+        cluster
+            .groups
+            .retain(|_, lives| lives.last().is_some_and(|life| life.died.is_none_or(|died| died + FORGOTTEN > now)));
         self.note_health(cluster, now);
     }
 
@@ -152,8 +163,21 @@ impl Weather {
         }
     }
 
+    /// A name that comes back again and again, or one that was never there and will not come again.
+    fn name(&mut self, kind: &str, recurring: u64) -> Arc<str> {
+        let number = self.dice.range(0, 2 * recurring);
+        if number < recurring {
+            return format!("{kind}-{number}").into();
+        }
+        self.made += 1;
+        format!("{kind}-once-{}", self.made).into()
+    }
+
     fn create_topic(&mut self, cluster: &mut Cluster, now: Ms) {
-        let name: Arc<str> = format!("topic-{}", self.dice.range(0, TOPICS - 1)).into();
+        if cluster.living_topics().len() as u64 >= TOPICS {
+            return;
+        }
+        let name = self.name("topic", TOPICS);
         if cluster.life(&name).is_none() {
             self.create_named_topic(cluster, now, &name);
         }
@@ -236,9 +260,9 @@ impl Weather {
     }
 
     fn create_group(&mut self, cluster: &mut Cluster, now: Ms) {
-        let name: Arc<str> = format!("group-{}", self.dice.range(0, GROUPS - 1)).into();
+        let name = self.name("group", GROUPS);
         let Some(coordinator) = self.dice.pick(&cluster.members()) else { return };
-        if cluster.group(&name).is_some() {
+        if cluster.group(&name).is_some() || cluster.living_groups().len() as u64 >= GROUPS {
             return;
         }
         let habit = self.dice.pick(&[Habit::Stopped, Habit::Follows, Habit::Follows, Habit::Lags]).unwrap();
@@ -267,7 +291,10 @@ impl Weather {
 
     /// A first commit on some partitions of a topic, which may even not exist.
     fn commit_on_a_topic(&mut self, cluster: &mut Cluster, now: Ms, group: &Arc<str>) {
-        let topic: Arc<str> = format!("topic-{}", self.dice.range(0, TOPICS - 1)).into();
+        // Now and then one that does not exist.
+        let living = cluster.living_topics();
+        let any = format!("topic-{}", self.dice.range(0, TOPICS - 1)).into();
+        let topic: Arc<str> = if self.dice.chance(150) { any } else { self.dice.pick(&living).unwrap_or(any) };
         let count = cluster.life(&topic).map_or(2, |life| life.partitions.len());
         for partition in (0..).take(count) {
             let end = cluster.partition(&topic, partition).map_or(50, |partition| partition.log.now().end);
