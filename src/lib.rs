@@ -4,6 +4,8 @@
 //! `kafka → collect → state → derive → metrics → http`. ARCHITECTURE.md says why.
 
 pub mod app;
+#[cfg(test)]
+mod chaos;
 pub mod cli;
 pub mod collect;
 pub mod config;

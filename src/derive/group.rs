@@ -180,13 +180,15 @@ impl Context<'_> {
     }
 
     /// Commit, start and end that belong together: an end of the same pass, and a start that was read before the commit.
-    /// A partition without a leader cannot move, so its last offsets belong to every commit.
+    /// A partition without a leader cannot move, so its last offsets belong to every commit in the same life of the topic.
     fn pair(&self, topic: &TopicTable, place: usize, row: usize) -> Option<(Offset, Offset, Offset)> {
         let committed = self.commits.offsets[row].get().filter(|_| self.commits.is_current(row))?;
         let end = self.freshness.end(topic, place)?;
         let start = self.freshness.start(topic, place)?;
         let same_pass = topic.ends[place].round == self.segment.round && topic.starts[place].at <= self.segment.at;
-        (same_pass || self.freshness.stands_still(topic, place)).then_some((committed, start, end))
+        let same_life = self.segment.at >= topic.history_since;
+        let stands = || same_life && self.freshness.stands_still(topic, place);
+        (same_pass || stands()).then_some((committed, start, end))
     }
 
     /// Adds up what was lost. The log start must not be newer than the commit, or what the group read meanwhile would

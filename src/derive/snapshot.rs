@@ -37,7 +37,8 @@ impl Freshness {
 
     fn offset(&self, table: &TopicTable, place: usize, reading: &Reading) -> Option<Offset> {
         let is_fresh = self.is_fresh(reading.at, reading.max_age);
-        reading.known().filter(|_| is_fresh || self.stands_still(table, place))
+        let stands = || self.stands_still(table, place) && was_fresh_when_it_stopped(table, place, reading);
+        reading.known().filter(|_| is_fresh || stands())
     }
 
     /// A partition's high watermark, when it may be shown.
@@ -63,6 +64,11 @@ impl Freshness {
     pub fn membership<'a>(&self, group: &'a GroupTable) -> Option<&'a Membership> {
         group.membership.as_ref().filter(|membership| self.is_fresh(membership.at, membership.max_age))
     }
+}
+
+/// A value that was too old when the partition lost its leader does not come back: the log moved after it was read.
+fn was_fresh_when_it_stopped(table: &TopicTable, place: usize, reading: &Reading) -> bool {
+    table.placements[place].leaderless_since.is_some_and(|since| since.since(reading.at) <= reading.max_age.get())
 }
 
 /// One cluster's facts and what they mean.

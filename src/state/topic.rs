@@ -21,6 +21,8 @@ pub struct Placement {
     pub replicas: u16,
     /// How many of them are in sync.
     pub in_sync: u16,
+    /// When the metadata first told that there is no leader; `None`: there is one.
+    pub leaderless_since: Option<Moment>,
 }
 
 /// An offset with the time and the pass in which it was read.
@@ -56,6 +58,8 @@ pub struct TopicTable {
     pub id: Option<TopicId>,
     /// Which life of the name this is.
     pub history: HistoryId,
+    /// When that life was first seen. What was committed before says nothing about it.
+    pub history_since: Moment,
     /// When the metadata was read.
     pub metadata_at: Moment,
     /// Whether the last metadata did not show the topic, or showed fewer partitions than before. A broker may lag behind:
@@ -91,19 +95,25 @@ impl TopicTable {
         fresh: HistoryId,
         at: Moment,
     ) -> Self {
-        let placements = placements(metadata);
+        let mut placements = placements(metadata, at);
         let count = placements.len();
         let mut starts = vec![Reading::NONE; count];
         let mut ends = vec![Reading::NONE; count];
         let mut id = None;
-        let mut history = fresh;
+        let (mut history, mut history_since) = (fresh, at);
         if let Some(previous) = previous.filter(|previous| previous.partitions() <= count) {
-            history = previous.history;
+            (history, history_since) = (previous.history, previous.history_since);
             id = previous.id;
+            for (placement, before) in placements.iter_mut().zip(&previous.placements) {
+                if placement.leader.is_none() && before.leader.is_none() {
+                    placement.leaderless_since = before.leaderless_since;
+                }
+            }
             starts[..previous.partitions()].copy_from_slice(&previous.starts);
             ends[..previous.partitions()].copy_from_slice(&previous.ends);
         }
-        Self { name: metadata.name.clone(), id, history, metadata_at: at, is_doubted: false, placements, starts, ends }
+        let name = metadata.name.clone();
+        Self { name, id, history, history_since, metadata_at: at, is_doubted: false, placements, starts, ends }
     }
 
     /// Takes note of the topic's id; another id than before starts a new life, `fresh`. Of the readings of the former life
@@ -112,7 +122,7 @@ impl TopicTable {
         let recreated = self.id.is_some_and(|known| known != id);
         self.id = Some(id);
         if recreated {
-            self.history = fresh;
+            (self.history, self.history_since) = (fresh, self.metadata_at);
             self.starts.fill(Reading::NONE);
             self.ends.iter_mut().filter(|end| end.round != round).for_each(|end| *end = Reading::NONE);
         }
@@ -121,11 +131,12 @@ impl TopicTable {
 
 /// The metadata's partitions as a column by number. Numbers are dense in Kafka; in an answer where they are not, those
 /// beyond the count are left out.
-fn placements(metadata: &TopicMetadata) -> Vec<Placement> {
+fn placements(metadata: &TopicMetadata, at: Moment) -> Vec<Placement> {
     let count = metadata.partitions.iter().filter_map(|partition| partition.id.index()).max().map_or(0, |max| max + 1);
     // A broken answer must not make a column of billions.
     let count = count.min(metadata.partitions.len());
-    let mut placements = vec![Placement { leader: None, preferred: None, replicas: 0, in_sync: 0 }; count];
+    let absent = Placement { leader: None, preferred: None, replicas: 0, in_sync: 0, leaderless_since: Some(at) };
+    let mut placements = vec![absent; count];
     for partition in &metadata.partitions {
         if let Some(place) = partition.id.index().and_then(|index| placements.get_mut(index)) {
             *place = Placement {
@@ -133,6 +144,7 @@ fn placements(metadata: &TopicMetadata) -> Vec<Placement> {
                 preferred: partition.replicas.first().copied(),
                 replicas: u16::try_from(partition.replicas.len()).unwrap_or(u16::MAX),
                 in_sync: partition.in_sync,
+                leaderless_since: partition.leader.is_none().then_some(at),
             };
         }
     }

@@ -241,7 +241,7 @@ impl World {
             let table = Arc::make_mut(table);
             let change = apply_rows(table, ix, spec, &topic.rows, max_age(ix), read);
             if change.fell {
-                table.history = fresh;
+                (table.history, table.history_since) = (fresh, read.instants.moment);
             }
             changes.push(change);
         }

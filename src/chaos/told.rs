@@ -1,0 +1,99 @@
+//! What the cluster has told and the exporter has received: every number shown must come from here.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::history::Ms;
+use crate::model::BrokerId;
+
+/// Values kept of each partition and each commit: more than any that may still be shown.
+const KEPT: usize = 160;
+
+/// A value on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// When it was true.
+    pub(super) at: Ms,
+    /// The pass that asked for it.
+    pub(super) pass: u64,
+    /// The life of the topic that it is about; 0: no such topic.
+    pub(super) life: u128,
+    pub(super) value: i64,
+}
+
+/// A topic and a partition.
+pub(super) type Place = (Arc<str>, i32);
+
+/// One value that was told.
+#[derive(Debug)]
+pub(super) enum News {
+    Start(Place, Told),
+    End(Place, Told),
+    Commit(Arc<str>, Place, Told),
+    /// The metadata named this leader.
+    Leader(Place, Ms, Option<BrokerId>),
+    /// The metadata did not show this topic.
+    NoLeaders(Arc<str>),
+    /// The metadata showed these topics.
+    Topics(BTreeSet<Arc<str>>),
+    /// A broker listed these groups.
+    Groups(u64, Vec<Arc<str>>),
+}
+
+/// All that was received.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    pub(super) starts: BTreeMap<Place, VecDeque<Told>>,
+    pub(super) ends: BTreeMap<Place, VecDeque<Told>>,
+    pub(super) commits: BTreeMap<(Arc<str>, Place), VecDeque<Told>>,
+    /// The leader that the last metadata named, and since when every metadata has.
+    pub(super) leaders: BTreeMap<Place, (Ms, Option<BrokerId>)>,
+    /// Topics of which an end was lower than the one before, in which pass that was seen, and when.
+    pub(super) fell: VecDeque<(Arc<str>, u64, Ms)>,
+    /// The topics in the last metadata, and in the one before.
+    pub(super) topics: [BTreeSet<Arc<str>>; 2],
+    /// In which pass each group was last listed.
+    pub(super) listed: BTreeMap<Arc<str>, u64>,
+    /// How often each was told, so that a run that says nothing is found out.
+    pub(super) count: u64,
+}
+
+fn keep<K: Ord>(of: &mut BTreeMap<K, VecDeque<Told>>, key: K, told: Told) {
+    let values = of.entry(key).or_default();
+    if values.len() == KEPT {
+        values.pop_front();
+    }
+    values.push_back(told);
+}
+
+impl Received {
+    pub(super) fn take(&mut self, news: Vec<News>) {
+        self.count += news.len() as u64;
+        for one in news {
+            match one {
+                News::Start(place, told) => keep(&mut self.starts, place, told),
+                News::End(place, told) => {
+                    let before = self.ends.get(&place).and_then(VecDeque::back);
+                    if before.is_some_and(|before| told.value < before.value) {
+                        self.fell.push_back((place.0.clone(), told.pass, told.at));
+                        self.fell.drain(..self.fell.len().saturating_sub(KEPT));
+                    }
+                    keep(&mut self.ends, place, told);
+                }
+                News::Commit(group, place, told) => keep(&mut self.commits, (group, place), told),
+                News::NoLeaders(topic) => self.leaders.retain(|place, _| place.0 != topic),
+                News::Topics(topics) => {
+                    self.topics.swap(0, 1);
+                    self.topics[0] = topics;
+                }
+                News::Groups(pass, groups) => self.listed.extend(groups.into_iter().map(|group| (group, pass))),
+                News::Leader(place, at, leader) => {
+                    let held = self.leaders.entry(place).or_insert((at, leader));
+                    if held.1 != leader {
+                        *held = (at, leader);
+                    }
+                }
+            }
+        }
+    }
+}
