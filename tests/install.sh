@@ -1,4 +1,4 @@
-# What the scripts of tests/ install when the machine lacks it: a JDK, Maven, Kafka's jars. Sourced, not run; the
+# What the scripts of tests/ install when the machine lacks it: a JDK, Maven, Kafka's jars, Prometheus. Sourced, not run; the
 # current directory is the repository. Downloads go to $CACHE; no service is installed or started.
 
 readonly CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/kafkascope"
@@ -51,4 +51,25 @@ install_java() {
 fetch_kafka() {
   step "fetching Kafka $1 from Maven"
   mvn -q -B -Dstyle.color=never -f tests/driver/pom.xml -Dkafka.version="$1" dependency:copy-dependencies -DoutputDirectory="$2"
+}
+
+# Unpacked, not installed: Debian's package would start a service.
+fetch_prometheus() {
+  step "fetching Debian's prometheus package"
+  command -v apt-get >/dev/null || fail "prometheus and promtool are missing: install them and start again"
+  # shellcheck disable=SC2016
+  local download='cd "$1" && apt-get download -q prometheus'
+  apt_quietly sh -c "$download" sh "$1" || {
+    apt_quietly as_root apt-get update -q
+    apt_quietly sh -c "$download" sh "$1"
+  }
+  dpkg-deb -x "$1"/prometheus_*.deb "$1"
+  rm "$1"/prometheus_*.deb
+}
+
+install_prometheus() {
+  if ! command -v promtool >/dev/null || ! command -v prometheus >/dev/null; then
+    made "$CACHE/prometheus" fetch_prometheus
+    PATH=$CACHE/prometheus/usr/bin:$PATH
+  fi
 }

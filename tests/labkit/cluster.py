@@ -1,6 +1,7 @@
 """Three real brokers and a controller on loopback, filled through the Java program in tests/driver."""
 
 import concurrent.futures
+import dataclasses
 import glob
 import itertools
 import json
@@ -9,15 +10,36 @@ import queue
 import socket
 import subprocess
 import threading
+import time
 
 from processes import Process, mortal, note, wait_for
 
-BROKERS, TOPICS, PARTITIONS, GROUPS, TOPICS_PER_GROUP = 3, 100, 10, 50, 20
+BROKERS, PARTITIONS = 3, 10
 CONTROLLER = 100
 START_SECONDS = 90
 ANSWER_SECONDS = 120
 SIDE_BY_SIDE = 8
 CLUSTER_UUID = "a2Fma2FzY29wZWxhYi0wMQ"
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How much the cluster holds. A group has committed on `topics_per_group` topics, two further on than the one before."""
+
+    topics: int = 100
+    groups: int = 50
+    topics_per_group: int = 20
+
+    def topic_names(self):
+        return [f"lab-topic-{i:03}" for i in range(self.topics)]
+
+    def group_names(self):
+        return [f"lab-group-{i:02}" for i in range(self.groups)]
+
+    def topics_of(self, group):
+        """Of the group with this number."""
+        names = self.topic_names()
+        return [names[(group * 2 + i) % self.topics] for i in range(self.topics_per_group)]
 
 
 def free_ports(count):
@@ -35,12 +57,8 @@ def java(heap, class_path, level):
 class Driver:
     """Kafka's Java clients in one JVM: a JSON line for each command and each answer."""
 
-    def __init__(self, jars, directory):
-        classes = os.path.join(directory, "classes")
-        class_path = f"{jars}/*"
-        sources = sorted(glob.glob("tests/driver/*.java"))
-        subprocess.run(["javac", "-encoding", "UTF-8", "-cp", class_path, "-d", classes, *sources], check=True)
-        command = mortal([*java("256m", f"{classes}:{class_path}", "off"), "Driver"])
+    def __init__(self, class_path):
+        command = mortal([*java("256m", class_path, "off"), "Driver"])
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ids, self.lock, self.waiting = itertools.count(1), threading.Lock(), {}
         threading.Thread(target=self._read, daemon=True).start()
@@ -71,8 +89,10 @@ class Driver:
 class Cluster:
     """The lab's Kafka, empty at first."""
 
-    def __init__(self, jars, directory):
-        self.jars, self.directory, self.nodes, self.driver = jars, directory, [], None
+    def __init__(self, jars, directory, size):
+        self.jars, self.directory, self.size, self.nodes, self.driver = jars, directory, size, [], None
+        classes = os.path.join(directory, "classes")
+        self.java_clients = f"{classes}:{jars}/*"
         self.ports = dict(zip([*range(1, BROKERS + 1), CONTROLLER], free_ports(BROKERS + 1)))
         self.bootstrap = ",".join(f"127.0.0.1:{self.ports[node]}" for node in range(1, BROKERS + 1))
 
@@ -87,9 +107,24 @@ class Cluster:
             command = [*java("768m", class_path, "warn"), "kafka.Kafka", path]
             log = os.path.join(self.directory, f"node{node}.log")
             self.nodes.append(Process(f"Kafka node {node}", command, log))
-        self.driver = Driver(self.jars, self.directory)
-        self.driver.call("open", properties={"bootstrap.servers": self.bootstrap})
+        sources = sorted(glob.glob("tests/driver/*.java"))
+        classes = self.java_clients.partition(":")[0]
+        subprocess.run(["javac", "-encoding", "UTF-8", "-cp", class_path, "-d", classes, *sources], check=True)
+        self.hire_driver()
         wait_for("the brokers", START_SECONDS, self._is_whole)
+
+    def hire_driver(self):
+        self.driver = Driver(self.java_clients)
+        self.driver.call("open", properties={"bootstrap.servers": self.bootstrap})
+
+    def truth(self):
+        """What Kafka's own admin client sees, and the times before and after it looked."""
+        self.hire_driver()
+        before = time.time()
+        try:
+            return before, self.driver.call("truth", topics="lab-", groups="lab-"), time.time()
+        finally:
+            self.release_driver()
 
     def _properties(self, node):
         """server.properties of one node: Kafka's defaults, but for what three replicas on a small machine need."""
@@ -123,8 +158,8 @@ class Cluster:
 
     def fill(self):
         """Topics with a few records in each partition, and groups without members that have committed."""
-        note(f"creating {TOPICS} topics of {PARTITIONS} partitions, a few records in each")
-        names = [f"lab-topic-{i:03}" for i in range(TOPICS)]
+        note(f"creating {self.size.topics} topics of {PARTITIONS} partitions, a few records in each")
+        names = self.size.topic_names()
         places = list(itertools.product(names, range(PARTITIONS)))
         call = self.driver.call
         with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -132,17 +167,16 @@ class Cluster:
             produce = lambda place: call("produce", topic=place[0], partition=place[1], count=10, bytes=10, keys=0)
             list(pool.map(create, names))
             list(pool.map(produce, places))
-            note(f"committing offsets of {GROUPS} groups, {TOPICS_PER_GROUP * PARTITIONS} partitions each")
-            list(pool.map(lambda group: self._commit(group, names), range(GROUPS)))
+            note(f"committing offsets of {self.size.groups} groups, {self.size.topics_per_group * PARTITIONS} partitions each")
+            list(pool.map(self._commit, range(self.size.groups)))
 
-    def _commit(self, group, names):
-        mine = [names[(group * 2 + i) % TOPICS] for i in range(TOPICS_PER_GROUP)]
+    def _commit(self, group):
         rows = [
             {"topic": topic, "partition": partition, "offset": (group + partition) % 11}
-            for topic in mine
+            for topic in self.size.topics_of(group)
             for partition in range(PARTITIONS)
         ]
-        self.driver.call("commit", group=f"lab-group-{group:02}", offsets=rows)
+        self.driver.call("commit", group=self.size.group_names()[group], offsets=rows)
 
     def broker_cpu_seconds(self):
         """Of all brokers together, without the controller."""
