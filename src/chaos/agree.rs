@@ -169,7 +169,7 @@ impl Check<'_> {
             let settled =
                 partition.leader.since().max(partition.born).max(life_since).max(self.cluster.well_since(leader));
             // A truncation begins a new history, and shows that a topic is another by now.
-            let fell = self.received.fell.iter().any(|(topic, _, fell_at)| *topic == at.0 && *fell_at > since);
+            let fell = self.received.fell.iter().any(|fall| fall.topic == at.0 && fall.at > since);
             if !is_told || settled > since || fell {
                 continue;
             }

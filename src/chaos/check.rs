@@ -143,8 +143,8 @@ impl Check<'_> {
         let stood_still = oldest_offset < self.oldest();
         let none = VecDeque::new();
         // What was paired before an end was seen to fall says nothing any more, once that pass is over.
-        let passes_of_falls = self.received.fell.iter().filter(|(topic, ..)| *topic == at.0).map(|(_, pass, _)| *pass);
-        let last_fall = passes_of_falls.filter(|pass| *pass < self.pass).max().unwrap_or(0);
+        let falls = self.received.fell.iter().filter(|fall| fall.is_truncation && fall.topic == at.0);
+        let last_fall = falls.map(|fall| fall.pass).filter(|pass| *pass < self.pass).max().unwrap_or(0);
         let commits = self.received.commits.get(&key).unwrap_or(&none).iter().rev();
         let ends = self.received.ends.get(at).unwrap_or(&none);
         let starts = self.received.starts.get(at).unwrap_or(&none);
@@ -152,8 +152,8 @@ impl Check<'_> {
             let fits = |end: &&Told| {
                 let same_pass = end.pass == commit.pass && end.at >= commit.at && end.pass >= last_fall;
                 let stood_still = stood_still && end.at >= oldest_offset;
-                // A commit that has outlived the topic, of whose end no metadata has told yet.
-                let outlived = stood_still && commit.life == 0 && commit.at >= end.at;
+                // A commit from after the topic's end, of which no metadata has told yet.
+                let outlived = stood_still && commit.life != end.life && commit.at >= end.at;
                 outlived || (same_pass || stood_still) && self.is_same_life(&at.0, commit, end)
             };
             ends.iter().rev().filter(fits).any(|end| {
@@ -161,7 +161,7 @@ impl Check<'_> {
                 let oldest_start = oldest_offset.min(commit.at - self.promised.max_age - self.promised.answer);
                 let mut starts = starts.iter().filter(|start| {
                     start.at >= oldest_start
-                        && start.at <= end.at.max(commit.at)
+                        && (stood_still || start.at <= end.at.max(commit.at))
                         && self.is_same_life(&at.0, start, end)
                 });
                 starts.any(|start| lag == (end.value - commit.value.max(start.value)).max(0))
@@ -171,7 +171,7 @@ impl Check<'_> {
 
     /// Whether two values are of one life, or of two that nobody can tell apart within a pass: no end fell.
     fn is_same_life(&self, topic: &Arc<str>, early: &Told, late: &Told) -> bool {
-        let fell = |pass| self.received.fell.iter().any(|(of, in_pass, _)| of == topic && *in_pass == pass);
+        let fell = |pass| self.received.fell.iter().any(|fall| fall.topic == *topic && fall.pass == pass);
         early.life == late.life || early.pass == late.pass && early.life != 0 && !fell(late.pass)
     }
 

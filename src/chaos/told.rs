@@ -40,6 +40,17 @@ pub(super) enum News {
     Groups(u64, Vec<Arc<str>>),
 }
 
+/// An end that was lower than the one before.
+#[derive(Debug)]
+pub(super) struct Fall {
+    pub(super) topic: Arc<str>,
+    /// In which pass it was seen.
+    pub(super) pass: u64,
+    pub(super) at: Ms,
+    /// The topic was the same.
+    pub(super) is_truncation: bool,
+}
+
 /// All that was received.
 #[derive(Debug, Default)]
 pub(super) struct Received {
@@ -48,8 +59,8 @@ pub(super) struct Received {
     pub(super) commits: BTreeMap<(Arc<str>, Place), VecDeque<Told>>,
     /// The leader that the last metadata named, and since when every metadata has.
     pub(super) leaders: BTreeMap<Place, (Ms, Option<BrokerId>)>,
-    /// Topics of which an end was lower than the one before, in which pass that was seen, and when.
-    pub(super) fell: VecDeque<(Arc<str>, u64, Ms)>,
+    /// Ends that were lower than those before.
+    pub(super) fell: VecDeque<Fall>,
     /// The topics in the last metadata, and in the one before.
     pub(super) topics: [BTreeSet<Arc<str>>; 2],
     /// In which pass each group was last listed.
@@ -74,8 +85,14 @@ impl Received {
                 News::Start(place, told) => keep(&mut self.starts, place, told),
                 News::End(place, told) => {
                     let before = self.ends.get(&place).and_then(VecDeque::back);
-                    if before.is_some_and(|before| told.value < before.value) {
-                        self.fell.push_back((place.0.clone(), told.pass, told.at));
+                    if let Some(before) = before.filter(|before| told.value < before.value) {
+                        let is_truncation = before.life == told.life;
+                        self.fell.push_back(Fall {
+                            topic: place.0.clone(),
+                            pass: told.pass,
+                            at: told.at,
+                            is_truncation,
+                        });
                         self.fell.drain(..self.fell.len().saturating_sub(KEPT));
                     }
                     keep(&mut self.ends, place, told);

@@ -16,7 +16,7 @@ impl Check<'_> {
         self.shown.all(family).keys().map(|key| key[0].to_owned()).collect()
     }
 
-    /// A topic stays that one of the last two metadata answers showed, a group that was listed in one of the last passes.
+    /// A topic stays that one of the last two metadata answers showed, a group that was listed in this pass or the last.
     pub(super) fn nothing_vanished(&self, seen: &mut Seen) -> Verdict {
         let topics = self.names("kafka_topic_unknown_partitions");
         // Groups with commits: others show nothing while they cannot be described.
@@ -30,7 +30,7 @@ impl Check<'_> {
         }
         for gone in seen.groups.difference(&groups) {
             let Some(group) = self.cluster.group(gone).filter(|group| settled(group.born)) else { continue };
-            let was_listed = self.received.listed.get(gone.as_str()).is_some_and(|pass| pass + 2 >= self.pass);
+            let was_listed = self.received.listed.get(gone.as_str()).is_some_and(|pass| pass + 1 >= self.pass);
             let has_commits = group.commits.values().any(|commit| {
                 commit.during(self.now - self.promised.fresh_within, self.now).all(|value| value.is_some())
             });

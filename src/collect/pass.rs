@@ -86,6 +86,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     pub async fn tick(&mut self) -> PassReport {
         let tick = self.scheduler.take_tick(self.clock.now().moment);
         let started = Started::now(&self.clock);
+        let begun = self.clock.now().moment;
         let mut report = PassReport::default();
         report.is_main = tick.is_main();
         self.brokers.harvest_probes(&self.asker, self.clock.now().moment).await;
@@ -110,7 +111,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         started.end(&self.clock, &mut report);
         #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
         let cost = Cost { requests: report.most_requests() as f64, cpu_seconds: report.cpu.as_secs_f64() };
-        self.scheduler.passed(report.duration, cost);
+        self.scheduler.passed(self.clock.now().moment.since(begun), cost);
         report
     }
 

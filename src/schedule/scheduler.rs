@@ -221,7 +221,9 @@ impl Scheduler {
     #[must_use]
     pub fn max_age(&self, interval: Duration) -> MaxAge {
         let automatic = || {
-            let between = interval.max(self.tick.length * self.tick.divisions);
+            let period = self.tick.length * self.tick.divisions;
+            // On a plain timer the time between two ticks is the interval of everything.
+            let between = if self.is_fixed() { period } else { interval.max(period) };
             (between * INTERVALS_OF_MAX_AGE).max(MIN_MAX_AGE)
         };
         MaxAge::new(self.rules.bounds.max_age.unwrap_or_else(automatic))
