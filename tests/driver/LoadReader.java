@@ -15,19 +15,19 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * A group with one member. It commits every second what it had consumed so many seconds before: with 0 it keeps up, with more
- * it has a steady lag. Its fetches wait a second for data, so that it costs the brokers little.
+ * A group with one member. It commits every two seconds what it had consumed so many seconds before: with 0 it keeps up, with more
+ * it has a steady lag. Its fetches wait as long for data, so that it costs the brokers little.
  */
 final class LoadReader {
     private static final Duration POLL = Duration.ofMillis(200);
-    private static final long COMMIT_MS = 1000;
+    private static final long COMMIT_MS = 2000;
     private static final long ASSIGNED_SECONDS = 60;
 
     private final String group;
     private final LoadLog log;
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final CountDownLatch assigned = new CountDownLatch(1);
-    /** What was consumed and is not committed yet, the oldest second first; as many as it lags behind. */
+    /** What was consumed and is not committed yet, the oldest first; as many times as it lags behind. */
     private final Deque<Map<TopicPartition, Long>> waiting = new ArrayDeque<>();
     private final int behind;
 

@@ -12,7 +12,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * bursty ones many at once every so often. One producer for all, so that a tick is one request to each broker.
  */
 final class LoadWriter {
-    private static final long TICK_MS = 250;
+    private static final long TICK_MS = 500;
 
     private final KafkaProducer<byte[], byte[]> producer;
     private final LoadLog log;

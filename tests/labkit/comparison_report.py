@@ -11,6 +11,7 @@ from prometheus import SCRAPE_SECONDS
 from traffic import BURST_MS, LAG_SECONDS, RECORDS_A_BURST, RECORDS_A_TICK, TICK_MS
 
 PASS_MARK, CPU_MARK, RSS_MARK, HIT_MARK = 5.0, 0.003, 30.0, 0.8
+OFFSET_CACHES = ("end_offsets", "commits")
 REQUESTS = "kafkascope_broker_requests_total"
 PASS = "kafkascope_pass_duration_seconds"
 
@@ -34,7 +35,7 @@ def setting(options, size, found):
     yield f"- Apache Kafka {options.kafka}: {BROKERS} brokers and a controller; {size.topics} topics × {PARTITIONS} partitions ×"
     yield f"  {BROKERS} replicas, {size.groups} groups with {size.topics_per_group * PARTITIONS} committed partitions each"
     yield f"- {len(plan.moving)} topics move: {len(plan.steady)} get {RECORDS_A_TICK * 1000 / TICK_MS:.0f} records a second, one {RECORDS_A_BURST} every {BURST_MS / 1000:.0f} s."
-    yield f"  {len(plan.readers)} groups read and commit every second, a third of them {LAG_SECONDS} s behind; the others are stopped, each with moving topics"
+    yield f"  {len(plan.readers)} groups read and commit every two seconds, a third of them {LAG_SECONDS} s behind; the others are stopped, each with moving topics"
     yield f"- Polling: fixed `{options.fixed}`, adaptive `{options.adaptive}`; Prometheus scrapes every {SCRAPE_SECONDS} s, gzip"
     yield f"- {options.baseline} s without exporter before, between and after; {options.warm_fixed} s and {options.warm_adaptive} s to warm up, {options.window} s with one Prometheus"
     yield f"  (costs, ages), {options.pair} s with two replicas, {found['apart']:.1f} s apart and delayed by up to {JITTER_SECONDS} s at random"
@@ -48,9 +49,10 @@ def overhead(one):
     return cost, max(abs(before.mean() - after.mean()), 2 * error)
 
 
-def hit_rate(one, cache=None):
+def hit_rate(one, *caches):
+    """Of these caches, or of all."""
     hit, missed = (one.own.counted(f"kafkascope_cache_{what}_total", "cache") for what in ("hits", "misses"))
-    caches = [cache] if cache else sorted(hit.keys() | missed.keys())
+    caches = caches or sorted(hit.keys() | missed.keys())
     hits = sum(hit.get(name, 0) for name in caches)
     asked = hits + sum(missed.get(name, 0) for name in caches)
     return hits / asked if asked else None
@@ -122,6 +124,7 @@ def hits(options, found):
     caches = {name for mode in MODES for name in found[mode].own.counted("kafkascope_cache_misses_total", "cache")}
     for cache in sorted(caches):
         yield f"| {cache} | {' | '.join(percent(hit_rate(found[mode], cache), 1) for mode in MODES)} |"
+    yield f"| {' and '.join(OFFSET_CACHES)} | {' | '.join(percent(hit_rate(found[mode], *OFFSET_CACHES), 1) for mode in MODES)} |"
     yield f"| all | {' | '.join(percent(hit_rate(found[mode]), 1) for mode in MODES)} |"
 
 
@@ -155,13 +158,13 @@ def ages(options, found):
         yield f"| {kind} | {' | '.join(three(found[mode].quiet[name]) for mode in MODES)} |"
     yield ""
     for mode in MODES:
-        one = found[mode]
-        counts = ", ".join(f"{len(delays)} of {name}" for name, delays in one.quiet.items())
-        yield f"- {mode}: changes to quiet things that were seen: {counts}; not seen within the window: {one.unseen}"
+        for name, delays in found[mode].quiet.items():
+            unseen = delays.count(float("inf"))
+            yield f"- {mode}: {len(delays)} changes of {name} on quiet topics, {unseen} of them not seen before the window ended"
     yield "- Moving: for each sample that Prometheus stored, its time stamp less the last time at which the truth was no more than it."
     yield "- Quiet: at a random moment one record is written, or one offset committed, and the exporter is watched once a second until it"
     yield "  shows it. Such a wait is distributed as the age is at a random moment (it reaches as far into the future as the age into"
-    yield "  the past); what was not seen in the end is left out of the percentiles, and counted."
+    yield "  the past). A percentile that falls on a change that was not seen in the end is called unseen."
 
 
 def three(values):
@@ -212,7 +215,7 @@ def truths(options, found):
 def intervals(options, found):
     yield "## What the exporter says of its intervals, at the end of the adaptive window"
     yield ""
-    rows = found["adaptive"].own.gauges("interval", "stretch", "period")
+    rows = found["adaptive"].own.gauges("interval", "stretch", "period", "scheduled")
     yield "```"
     for name, labels, value in rows:
         if not name.endswith(("_bucket", "_count", "_sum")):

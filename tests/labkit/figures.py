@@ -42,7 +42,9 @@ def milliseconds(seconds):
 
 
 def seconds(value):
-    return "–" if value is None else f"{value:.1f} s"
+    if value is None:
+        return "–"
+    return "unseen" if value == float("inf") else f"{value:.1f} s"
 
 
 def percent(share, digits=2):

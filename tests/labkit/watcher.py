@@ -60,9 +60,9 @@ class Watcher:
             raise self.failure
 
     def delays(self, truth):
-        """(seconds until seen by kind, how many were not seen in the end)."""
-        delays = {END: [], COMMIT: []}
+        """Seconds until seen, by kind; infinite for what was not seen in the end."""
+        delays = {name: [float("inf")] * sum(1 for key in self.waiting if key[0] == name) for name in (END, COMMIT)}
         for (name, *place), at in self.seen.items():
             steps = (truth.ends if name == END else truth.commits)[tuple(place)]
             delays[name].append(steps.age(self.awaited[name, *place] - 1, at))
-        return delays, len(self.waiting)
+        return delays
