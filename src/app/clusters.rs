@@ -114,8 +114,8 @@ impl Clusters {
         let before = self.config.load_full();
         let is_same = |settings: &Cluster| is_polled_alike(settings, &before, &config);
         let is_kept = |running: &Running| is_same(&running.settings) && config.clusters.contains(&running.settings);
-        let is_fresh = |settings: &&Cluster| !is_same(settings) || !before.clusters.contains(settings);
-        let fresh: Vec<&Cluster> = config.clusters.iter().filter(is_fresh).collect();
+        let goes_on = |settings: &Cluster| self.running.iter().any(|old| old.settings == *settings && is_kept(old));
+        let fresh: Vec<&Cluster> = config.clusters.iter().filter(|settings| !goes_on(settings)).collect();
         let mut clients = Vec::new();
         for settings in &fresh {
             match connected(settings, &config) {

@@ -35,9 +35,7 @@ pub(super) fn ready(state: &Arc<HttpState>, _: &super::routes::Head) -> Answer {
     let clusters = state.clusters();
     let pending: Vec<&ClusterSource> =
         clusters.iter().map(AsRef::as_ref).filter(|cluster| !cluster.was_polled()).collect();
-    // Ready is ready for good: a cluster that a reload adds must not take the others' numbers out of service.
     if pending.is_empty() || state.was_ready.load(Ordering::Relaxed) {
-        state.was_ready.store(true, Ordering::Relaxed);
         return text(StatusCode::OK, "ready\n");
     }
     let lines = pending.iter().map(|cluster| match &cluster.name {

@@ -22,7 +22,7 @@ mod testing;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -70,7 +70,8 @@ impl Default for HttpSettings {
 pub struct HttpState {
     /// The clusters, in the order of the configuration; a reload swaps the whole list.
     clusters: ArcSwap<Vec<Arc<ClusterSource>>>,
-    /// Whether every cluster was polled at some time: then the exporter stays ready, also when a reload adds one.
+    /// Whether every cluster was polled when a reload changed them: then the exporter stays ready. A cluster that a reload
+    /// adds must not take the others' numbers out of service.
     was_ready: AtomicBool,
     /// The exporter's own metrics.
     pub own: Arc<OwnMetrics>,
@@ -118,8 +119,11 @@ impl HttpState {
         self.clusters.load_full()
     }
 
-    /// Shows other clusters from the next request on.
+    /// Shows other clusters from the next request on. If those before made the exporter ready, it stays so.
     pub fn show_clusters(&self, clusters: Vec<Arc<ClusterSource>>) {
+        if self.clusters.load().iter().all(|cluster| cluster.was_polled()) {
+            self.was_ready.store(true, Ordering::Relaxed);
+        }
         self.clusters.store(Arc::new(clusters));
     }
 }

@@ -114,3 +114,42 @@ pub(super) fn histogram(
     let opts = HistogramOpts::new(family.name, family.help).buckets(buckets.to_vec());
     registry.add(Histogram::with_opts(opts)?)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::metrics::catalogue as names;
+
+    fn clusters(registered: &Registered) -> Vec<String> {
+        let families = registered.gather();
+        let metrics = families.iter().flat_map(MetricFamily::get_metric);
+        let labels = metrics.flat_map(|metric| metric.get_label().iter().filter(|label| label.name() == CLUSTER_LABEL));
+        labels.map(|label| label.value().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_clusters_series_go_whatever_family_they_are_of() {
+        let registered = Registered::default();
+        let counters = counter_vec(&registered, &names::KAFKASCOPE_BROKER_ERRORS_TOTAL).unwrap();
+        let gauges = gauge_vec(&registered, &names::KAFKASCOPE_INTERVAL_SECONDS).unwrap();
+        let histograms = histogram_vec(&registered, &names::KAFKASCOPE_PASS_DURATION_SECONDS, &[1.0]).unwrap();
+        let tasks = counter_vec(&registered, &names::KAFKASCOPE_TASKS_STARTED_TOTAL).unwrap();
+        let whole = counter_vec(&registered, &names::KAFKASCOPE_SCRAPES_TOTAL).unwrap();
+        for cluster in ["a", "b", ""] {
+            for broker in ["1", "2"] {
+                counters.with_label_values(&[cluster, broker, "Metadata"]).inc();
+            }
+            gauges.with_label_values(&[cluster]).set(1.0);
+            histograms.with_label_values(&[cluster]).observe(1.0);
+        }
+        tasks.with_label_values(&["", "reload"]).inc();
+        whole.with_label_values(&["text"]).inc();
+        assert_eq!(clusters(&registered).len(), 3 * 4 + 1);
+        registered.remove_cluster("a");
+        assert_eq!(clusters(&registered).iter().filter(|cluster| *cluster == "a").count(), 0);
+        registered.remove_cluster("");
+        assert_eq!(clusters(&registered), ["b", "b", "b", "b", ""], "the exporter's own task stays");
+        assert_eq!(whole.with_label_values(&["text"]).get(), 1);
+    }
+}
