@@ -9,7 +9,8 @@ use kafkascope::sim::{Api, Spec};
 use crate::exporter::Exporter;
 use crate::exposition::Exposition;
 use crate::http;
-use crate::simulated::{PARKED, STILL, Simulated};
+use crate::promises::coherent;
+use crate::simulated::{MOVING, PARKED, STILL, Simulated};
 use crate::tools::scratch;
 use crate::wait::eventually;
 
@@ -311,4 +312,28 @@ fn flags_and_environment_stay_over_the_file() {
         if output.contains("nothing was read again") { Ok(()) } else { Err(output) }
     });
     assert!(daemon.exporter.terminate().success() && without.terminate().success() && demo.terminate().success());
+}
+
+#[test]
+fn an_adaptive_poller_goes_on_from_what_was_known() {
+    let a = Simulated::cast();
+    let adaptive = |more: &str| text(&[cluster("a", &a, more)]).replace("interval: 1s", "min_interval: 1s");
+    let dir = scratch("adaptive");
+    let file = dir.path().join("kafkascope.yml");
+    std::fs::write(&file, adaptive("")).unwrap();
+    let exporter = Exporter::builder().args(["--config", file.to_str().unwrap()]).start();
+    let daemon = Reloaded { exporter, file, _dir: dir };
+    daemon.until_lag(&of("a"));
+    for site in ["north", "south"] {
+        let labels = format!("    labels: {{site: {site}}}\n");
+        assert_eq!(daemon.hangup(&adaptive(&labels)), "configuration reloaded: 0 clusters unchanged, 1 restarted (a)");
+        let before = daemon.exporter.scrape();
+        daemon.until("the new poller polls, and nothing is missing meanwhile", |scrape| {
+            coherent(scrape).unwrap();
+            assert_eq!(lag(scrape, &[("cluster_name", "a"), ("site", site)]), Some(435.0));
+            let moved = |scrape: &Exposition| scrape.value("kafka_topic_current_offset_sum", &[("topic", MOVING)]);
+            passes(scrape, "a") > passes(&before, "a") && moved(scrape) > moved(&before)
+        });
+    }
+    assert!(daemon.exporter.terminate().success());
 }
