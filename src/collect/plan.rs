@@ -152,7 +152,9 @@ impl Planner<'_> {
         let rows = group.commits.as_ref().map_or(0, |commits| commits.partitions.len());
         // Where all is due anyway, asking for everything finds new commits for nothing.
         let is_all_due = due.len() == all && all > 0 && rows <= PARTITIONS_PER_CALL;
-        if group.commits.is_none() || is_all_due || item.is_full_due(self.scheduler.tick(), interval) {
+        let tick = self.scheduler.tick();
+        let is_along = !due.is_empty() && item.is_full_due_along(tick, interval);
+        if group.commits.is_none() || is_all_due || is_along || item.is_full_due(tick, interval) {
             return Some(CommitScope::Everything(due));
         }
         (!due.is_empty()).then_some(CommitScope::Topics(due))

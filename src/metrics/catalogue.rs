@@ -244,11 +244,12 @@ families! {
         "How much longer all intervals are than wanted, so that polling stays within its budget; 1 when it is.");
     KAFKASCOPE_EFFECTIVE_INTERVAL_SECONDS = gauge("kafkascope_effective_interval_seconds", &["kind", "quantile"],
         EXPORTER_BY_CLUSTER,
-        "Interval at which topics, groups and the topics of groups are asked for, stretched: half of them (quantile \
-         0.5), 95 % and 99 % are asked for at least so often; absent in mode fixed.");
-    KAFKASCOPE_SCHEDULED_ITEMS = gauge("kafkascope_scheduled_items", &["kind", "pace"], EXPORTER_BY_CLUSTER,
-        "Topics, groups and topics of groups that moved when they were last asked for, or were quiet; absent in mode \
+        "Interval at which the ends of topics, the commits of groups by topic and the descriptions of groups are asked \
+         for, stretched: half of them (quantile 0.5), 95 % and 99 % are asked for at least so often; absent in mode \
          fixed.");
+    KAFKASCOPE_SCHEDULED_ITEMS = gauge("kafkascope_scheduled_items", &["kind", "pace"], EXPORTER_BY_CLUSTER,
+        "Topics, topics of groups and descriptions of groups that moved when they were last asked for, or were quiet; \
+         absent in mode fixed.");
     KAFKASCOPE_SNAPSHOT_TIMESTAMP_SECONDS = gauge("kafkascope_snapshot_timestamp_seconds", &[], EXPORTER_BY_CLUSTER,
         "When the snapshot that is served was made: after a pass, or when a value became too old; absent before the first.");
     KAFKASCOPE_SNAPSHOT_ROWS = gauge("kafkascope_snapshot_rows", &["kind"], EXPORTER_BY_CLUSTER,

@@ -15,6 +15,10 @@ const SPREAD: f64 = 0.15;
 /// A full reading of a group's commits finds new ones. It is made once in the longest interval for so many rows of commits;
 /// for more, less often: librdkafka's cost grows with their square.
 const ROWS_PER_FULL: usize = 500;
+/// When this part of the interval is over, it is made along with another reading of the group.
+const ALONG_FROM: f64 = 0.7;
+/// It waits so long, as a part of the interval, for such a reading.
+const ALONE_FROM: f64 = 1.5;
 /// But at least once in this time.
 const LONGEST_FULL: Duration = Duration::from_secs(600);
 
@@ -196,11 +200,17 @@ impl GroupItem {
         interval.min(LONGEST_FULL.max(bounds.max)).mul_f64(stretch)
     }
 
-    /// Whether all its commits are to be asked for at this tick.
+    /// Whether all its commits are to be asked for at this tick, whatever else is.
     #[must_use]
     pub fn is_full_due(&self, tick: &Tick, interval: Duration) -> bool {
         let again = self.full_failing && tick.is_main();
-        again || self.full_soon || self.full_at.is_none_or(|at| tick.at.since(at) + tick.length / 2 >= interval)
+        again || self.full_soon || self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONE_FROM))
+    }
+
+    /// Whether all its commits are to be asked for if some are anyway.
+    #[must_use]
+    pub fn is_full_due_along(&self, tick: &Tick, interval: Duration) -> bool {
+        self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONG_FROM))
     }
 
     /// Takes in what became of the question for all its commits.

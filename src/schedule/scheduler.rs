@@ -318,7 +318,7 @@ impl Scheduler {
             ));
             let members = self.groups.values();
             intervals.push(intervals_of(
-                "group",
+                "group_description",
                 members.map(|item| {
                     let interval = item.membership.interval(tick, item.bounds(rules, cluster));
                     (item.membership.is_moving(), interval)

@@ -31,6 +31,8 @@ pub(super) struct Ticks {
     /// The last tick that was taken.
     done: Option<Moment>,
     phase: Option<Phase>,
+    /// Whether the next tick is a main one wherever it lies.
+    owes_main: bool,
 }
 
 /// What is known of the distance between the main ticks and one client's scrapes.
@@ -46,7 +48,8 @@ impl Ticks {
     /// Ticks of which the first is a main one, at `start`.
     #[must_use]
     pub(super) fn new(start: Moment, period: Duration, divisions: u32) -> Self {
-        let mut ticks = Self { main: start, period, divisions: 1, stretch: 1.0, done: None, phase: None };
+        let mut ticks =
+            Self { main: start, period, divisions: 1, stretch: 1.0, done: None, phase: None, owes_main: false };
         ticks.set_period(period, divisions, 1.0);
         ticks
     }
@@ -102,16 +105,13 @@ impl Ticks {
         if error > period / 2.0 { error - period } else { error }
     }
 
-    /// Moves all ticks by some seconds, less than a period.
+    /// Moves all ticks by some seconds, less than a period. The next tick is a main one, so that what moves does not get
+    /// older than a period on the way.
     fn shift(&mut self, seconds: f64) {
         // To the nearest millisecond.
-        let by = Duration::from_secs_f64(seconds.abs()) + Duration::from_micros(500);
-        self.main = if seconds >= 0.0 {
-            self.main.plus(by)
-        } else {
-            // Never before the beginning: a whole period later is the same phase.
-            Moment(self.main.plus(self.period).0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(0)))
-        };
+        let by = Duration::from_secs_f64(seconds.rem_euclid(self.period.as_secs_f64())) + Duration::from_micros(500);
+        self.main = self.main.plus(by);
+        self.owes_main = self.done.is_some();
     }
 
     /// Begins anew: the next tick is a main one, now.
@@ -135,7 +135,8 @@ impl Ticks {
     pub(super) fn take(&mut self, now: Moment) -> Tick {
         let first = self.done.map_or(0, |done| self.number_until(done) + 1);
         let number = self.number_until(now).max(first);
-        let is_main = (first..=number).any(|number| number % self.divisions_i() == 0);
+        let is_main = self.owes_main || (first..=number).any(|number| number % self.divisions_i() == 0);
+        self.owes_main = false;
         let index = if is_main { 0 } else { u32::try_from(number.rem_euclid(self.divisions_i())).unwrap_or(0) };
         let at = self.at(number);
         self.done = Some(at.max(self.done.unwrap_or_default()));
@@ -231,6 +232,7 @@ mod tests {
             );
             scrape += 15_000;
         }
+        assert_eq!(take(&mut ticks, 1)[0].1, 0, "one more main tick, so that nothing is old meanwhile");
         let mains: Vec<u64> =
             take(&mut ticks, 40).into_iter().filter(|(_, index)| *index == 0).map(|(at, _)| at).collect();
         // 20.2 s − 1 s − 0.1 s, modulo 15 s.
@@ -245,6 +247,7 @@ mod tests {
         for scrape in 1..40_u64 {
             ticks.follow(s(15), Moment(10_000 + scrape * 15_000 + 5_000), Duration::ZERO);
         }
+        take(&mut ticks, 1);
         let main = take(&mut ticks, 9).into_iter().find(|(_, index)| *index == 0).map(|(at, _)| at % 15_000);
         assert!(main.is_some_and(|main| main.abs_diff(14_000) < 1_200), "{main:?}: a scrape comes at 0 s, modulo 15 s");
     }

@@ -140,7 +140,7 @@ async fn a_stopped_group_on_a_moving_topic_is_asked_for_as_often_as_the_topic() 
 
 #[tokio::test(start_paused = true)]
 async fn behind_with_members_is_asked_for_once_a_period_and_without_less_and_less() {
-    for (members, expected) in [(1, 38..=44), (0, 8..=18)] {
+    for (members, expected) in [(1, 38..=44), (0, 9..=12)] {
         let mut engine = Adaptive::new(|_| ());
         engine.bench.kafka.world().topic("t", &[(0, 10)]);
         engine.bench.kafka.world().group("g", 1, &[("t", 0, 4)]).description.members = members;
@@ -173,7 +173,7 @@ async fn new_commits_are_found_by_a_full_reading() {
     engine.bench.kafka.world().group("g", 1, &[("a", 0, 10)]);
     engine.run(300, |_, _| ()).await;
     engine.commit("g", "b", 3);
-    engine.run(70, |_, _| ()).await;
+    engine.run(90, |_, _| ()).await;
     let mut lags = engine.bench.lags("g");
     lags.sort();
     assert_eq!(lags, [Some(0), Some(7)]);

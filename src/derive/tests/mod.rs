@@ -123,6 +123,10 @@ struct Oracle {
     told: bool,
     /// When that answer came.
     fetched_at: u64,
+    /// When the partition was first told to have no leader, while it has none.
+    leaderless_since: Option<u64>,
+    /// When this life of the topic began.
+    life_since: u64,
 }
 
 /// Whether an end of the topic falls in this pass: then no pair of before stands.
@@ -135,13 +139,19 @@ fn falls(oracles: &[Oracle], pass: &Pass) -> bool {
 }
 
 impl Oracle {
-    fn step(&mut self, pass: &Pass, place: usize, number: u32) {
+    fn step(&mut self, pass: &Pass, place: usize, number: u32, falls: bool) {
         let at = u64::from(number) * PASS;
         let now = at + 10;
         if pass.recreated {
-            (self.start, self.end, self.pair) = (None, None, None);
+            (self.start, self.end, self.pair, self.life_since) = (None, None, None, at);
+        }
+        if falls {
+            self.life_since = at + 2;
         }
         let leaderless = pass.leaderless[place];
+        // A topic that came back is another one: its partitions begin anew.
+        let since = self.leaderless_since.filter(|_| !pass.recreated).unwrap_or(at);
+        self.leaderless_since = leaderless.then_some(since);
         if !leaderless {
             self.start = pass.starts[place].map(|start| (start, at)).or(self.start);
             self.end = pass.ends[place].map(|end| (end, at + 2)).or(self.end);
@@ -154,14 +164,19 @@ impl Oracle {
             }
             self.fetched_at = at + 1;
         }
-        let usable = |(_, read_at): &(i64, u64)| leaderless || Duration::from_millis(now - read_at) <= MAX_AGE.get();
+        let is_fresh = |read_at: u64, now: u64| Duration::from_millis(now.saturating_sub(read_at)) <= MAX_AGE.get();
+        // What was too old when the leader went does not come back.
+        let usable = |(_, read_at): &(i64, u64)| {
+            is_fresh(*read_at, now) || self.leaderless_since.is_some_and(|since| is_fresh(*read_at, since))
+        };
         let (start, end) = (self.start.filter(usable), self.end.filter(usable));
         if let (true, Some((commit, read_at)), Some((start, start_at)), Some((end, end_at))) =
             (self.told, self.commit, start, end)
         {
             // With a leader only what one pass read, in its order; without one, the ends stand for every commit.
             let belongs_together = end_at == self.fetched_at + 1 && start_at < self.fetched_at;
-            if belongs_together || leaderless {
+            // A fall begins another life of the topic, of which a commit of before says nothing.
+            if belongs_together || (leaderless && self.fetched_at >= self.life_since) {
                 self.pair = Some(((end - commit.max(start)).max(0), read_at));
             }
         }
@@ -186,7 +201,7 @@ proptest! {
             let falls = falls(&oracles, pass);
             for (place, oracle) in oracles.iter_mut().enumerate() {
                 oracle.pair = oracle.pair.filter(|_| !falls);
-                oracle.step(pass, place, number);
+                oracle.step(pass, place, number, falls);
             }
             let now = u64::from(number) * PASS + 10;
             let instants = Instants { moment: Moment(now), wall: WallTime(0) };
