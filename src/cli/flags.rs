@@ -39,8 +39,9 @@ pub struct Surface;
 
 impl Scope for Surface {
     fn takes(key: &Key) -> bool {
-        let taken = ["web.listen", "web.telemetry_path", "polling.mode", "polling.interval", "log.format", "log.level"];
-        taken.contains(&key.path)
+        let is_of_web = ["web.listen", "web.telemetry_path"].contains(&key.path);
+        let polling = ["polling.mode", "polling.interval", "polling.min_interval", "polling.max_interval"];
+        is_of_web || polling.contains(&key.path) || key.path.starts_with("log.")
     }
 }
 

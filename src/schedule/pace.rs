@@ -7,6 +7,8 @@ use crate::model::Moment;
 
 /// What a quiet reading multiplies the interval by.
 const QUIET_FACTOR: f64 = 1.2;
+/// An interval that is at least this part of the period waits for the next main tick.
+const CAN_WAIT: f64 = 0.8;
 /// What was asked for in vain is asked for again after a tick, then after twice the time, up to its interval.
 const MAX_DOUBLINGS: u8 = 6;
 
@@ -107,7 +109,7 @@ impl Pace {
             return is_over(elapsed, least.min(interval), tick);
         }
         // Between main ticks only what cannot wait for the next one: asked for together, it takes fewer calls.
-        interval < tick.length * tick.divisions && is_over(elapsed, interval, tick)
+        interval < (tick.length * tick.divisions).mul_f64(CAN_WAIT) && is_over(elapsed, interval, tick)
     }
 
     /// Whether it would be due soon, so that asking along with something else saves a call.
