@@ -397,12 +397,13 @@ fn the_demo_keeps_its_cluster() {
     let Command::Demo(demo) = parse_args("demo --listen :0").into_command() else { panic!("not demo") };
     let fake = Fake::default().var("KAFKASCOPE_BOOTSTRAP_SERVERS", "real:9092").var("KAFKASCOPE_CONFIG", "gone");
     let (config, warnings) = demo.resolve(&["127.0.0.1:4711".to_owned()], &fake).unwrap();
-    assert_eq!((config.web.listen.to_string().as_str(), config.polling.interval), (":0", Duration::from_secs(5)));
+    assert_eq!((config.web.listen.to_string().as_str(), config.polling.mode), (":0", PollingMode::Adaptive));
+    assert_eq!(config.polling.max_interval, Some(Duration::from_secs(5)));
     assert_eq!(config.clusters[0].bootstrap_servers, ["127.0.0.1:4711"]);
     assert!(warnings.is_empty());
-    let Command::Demo(demo) = parse_args("demo --polling-mode adaptive").into_command() else { panic!("not demo") };
+    let Command::Demo(demo) = parse_args("demo --interval 2s").into_command() else { panic!("not demo") };
     let (config, warnings) = demo.resolve(&["127.0.0.1:4711".to_owned()], &fake).unwrap();
-    assert_eq!((config.polling.mode, warnings.len()), (PollingMode::Adaptive, 0));
+    assert_eq!((config.polling.mode, warnings.len()), (PollingMode::Fixed, 0), "{warnings:?}");
 }
 
 #[test]
