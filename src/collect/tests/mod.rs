@@ -47,7 +47,7 @@ impl Bench {
         let kafka = Arc::new(FakeKafka::new(brokers));
         let clock = TestClock::default();
         let mut settings = PollSettings {
-            topics: TopicScope { names: NamePredicate::everything() },
+            topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
             groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
             collectors: CollectorName::ALL.to_vec(),
             limit: CallLimits::new(20).join(),
