@@ -60,7 +60,7 @@ fn is_sampled(exposition: &Exposition) {
     assert_eq!(series("kafka_topic_partition_leader"), 12);
     assert_eq!(series("kafka_topic_partition_current_offset"), 4);
 
-    let both = |name| of_group(exposition, name, "part-both", "part-wide");
+    let both = |name: &str| of_group(exposition, name, "part-both", "part-wide");
     assert_eq!(both("kafka_consumergroup_current_offset_sampled_sum"), Some(6.0));
     assert_eq!(both("kafka_consumergroup_lag_sampled_sum"), Some(21.0));
     for absent in ["current_offset_sum", "lag_sum", "topic_max_lag", "lost_messages_sum"] {
