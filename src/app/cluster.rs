@@ -25,7 +25,10 @@ pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaPool,
 pub(super) fn poll_settings(cluster: &Cluster, config: &Config, limits: &Arc<CallLimits>) -> PollSettings {
     let is_named = |state: &GroupState| cluster.groups.states.iter().any(|name| name == state.as_str());
     PollSettings {
-        topics: TopicScope { names: predicate(&cluster.topics.filter) },
+        topics: TopicScope {
+            names: predicate(&cluster.topics.filter),
+            sample_partitions: cluster.topics.sample_partitions,
+        },
         groups: GroupScope {
             names: predicate(&cluster.groups.filter),
             states: GroupState::ALL.into_iter().filter(is_named).collect(),

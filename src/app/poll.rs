@@ -248,7 +248,7 @@ mod tests {
         ClusterTask {
             client: Arc::new(KafkaPool::connect(&settings, 1).unwrap()),
             settings: PollSettings {
-                topics: TopicScope { names: NamePredicate::everything() },
+                topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
                 groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
                 collectors: CollectorName::ALL.to_vec(),
                 limit: CallLimits::new(1).join(),

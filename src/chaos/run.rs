@@ -109,7 +109,7 @@ struct Polling {
 impl Polling {
     fn new(stage: &Stage, seed: u64) -> Self {
         let settings = PollSettings {
-            topics: TopicScope { names: NamePredicate::everything() },
+            topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
             groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
             collectors: CollectorName::ALL.to_vec(),
             limit: CallLimits::new(MAX_IN_FLIGHT).join(),

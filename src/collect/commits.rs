@@ -15,7 +15,7 @@ use super::settings::TopicScope;
 use crate::kafka::{Cause, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{BrokerId, CommittedOffsets, MaxAge, PartitionId, TopicPartitions};
 use crate::schedule::Answer;
-use crate::state::{Asked, CollectorName, CommitChange, ReadAt, TopicIx, World};
+use crate::state::{Asked, CollectorName, CommitChange, ReadAt, TopicIx, TopicTable, World};
 
 /// With a topic filter that leaves at most this many partitions, a group is asked for these by name, so that the
 /// filter spares Kafka the work; with more, naming them costs more than the group's whole answer.
@@ -101,7 +101,7 @@ fn calls(world: &World, questions: Vec<CommitQuestion>, scope: &TopicScope) -> B
                 queue.push(Call { group, is_full: true, due, named: None, partitions: few.clone() });
             }
             CommitScope::Topics(due) => queue.extend(chunks(world, due).map(|due| {
-                let named = named(world, due.clone());
+                let named = named(world, due.clone(), TopicTable::asked);
                 let partitions = Some(partitions(world, &named));
                 Call { group: group.clone(), is_full: false, due, named: Some(named), partitions }
             })),
@@ -114,7 +114,7 @@ fn calls(world: &World, questions: Vec<CommitQuestion>, scope: &TopicScope) -> B
 fn chunks(world: &World, topics: Vec<TopicIx>) -> impl Iterator<Item = Vec<TopicIx>> {
     let (mut chunks, mut in_last): (Vec<Vec<TopicIx>>, usize) = (Vec::new(), 0);
     for topic in topics {
-        let count = world.topic(topic).map_or(0, |table| table.partitions());
+        let count = world.topic(topic).map_or(0, |table| table.asked());
         match chunks.last_mut().filter(|_| in_last + count <= PARTITIONS_PER_CALL) {
             Some(last) => {
                 last.push(topic);
@@ -129,10 +129,14 @@ fn chunks(world: &World, topics: Vec<TopicIx>) -> impl Iterator<Item = Vec<Topic
     chunks.into_iter()
 }
 
-/// Topics with all their partitions.
-fn named(world: &World, topics: Vec<TopicIx>) -> Vec<(TopicIx, Vec<PartitionId>)> {
+/// Topics with their first partitions, so many of each.
+fn named(
+    world: &World,
+    topics: Vec<TopicIx>,
+    count: impl Fn(&TopicTable) -> usize,
+) -> Vec<(TopicIx, Vec<PartitionId>)> {
     let tables = topics.into_iter().filter_map(|ix| Some((ix, world.topic(ix)?)));
-    tables.map(|(ix, table)| (ix, (0..table.partitions()).filter_map(PartitionId::from_index).collect())).collect()
+    tables.map(|(ix, table)| (ix, (0..count(table)).filter_map(PartitionId::from_index).collect())).collect()
 }
 
 fn partitions(world: &World, named: &[(TopicIx, Vec<PartitionId>)]) -> Vec<TopicPartitions> {
@@ -142,13 +146,15 @@ fn partitions(world: &World, named: &[(TopicIx, Vec<PartitionId>)]) -> Vec<Topic
     rows.collect()
 }
 
-/// All partitions, when a topic filter makes them few.
+/// All partitions, when a topic filter makes them few. Of sampled topics too: this stands for a full answer, which tells
+/// whether a group has commits outside the sample.
 fn few_partitions(world: &World, scope: &TopicScope) -> Option<Vec<TopicPartitions>> {
     if scope.names.is_everything() {
         return None;
     }
     let total: usize = world.topics_by_name().map(|(_, table)| table.partitions()).sum();
-    (total > 0 && total <= MAX_NAMED_PARTITIONS).then(|| partitions(world, &named(world, world.topic_order.to_vec())))
+    (total > 0 && total <= MAX_NAMED_PARTITIONS)
+        .then(|| partitions(world, &named(world, world.topic_order.to_vec(), TopicTable::partitions)))
 }
 
 /// The rows that the coordinator could not tell, as one error.

@@ -70,9 +70,9 @@ fn read_topics(outcome: &commits::Outcome, ends: &Ends) -> BTreeSet<TopicIx> {
     outcome.due.iter().copied().chain(besides).collect()
 }
 
-/// How many of a topic's partitions have a leader: those that can be asked for.
+/// How many of a topic's partitions are asked for and have a leader, so that they can be.
 fn led(world: &World, topic: TopicIx) -> usize {
-    let placements = world.topic(topic).map_or(&[][..], |table| &table.placements);
+    let placements = world.topic(topic).map_or(&[][..], |table| &table.placements[..table.asked()]);
     placements.iter().filter(|placement| placement.leader.is_some()).count()
 }
 
@@ -98,7 +98,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             let item = TopicItem::new(table, self.scheduler.bounds().0);
             self.scheduler.set_topic(ix, Some(item));
         }
-        let partitions: usize = world.topics_by_name().map(|(_, table)| table.partitions()).sum();
+        let partitions: usize = world.topics_by_name().map(|(_, table)| table.asked()).sum();
         let committed = world.groups.iter().filter_map(|group| group.commits.as_ref());
         let rows: usize = committed.map(|commits| commits.partitions.len()).sum();
         self.scheduler.resize(partitions + rows);
@@ -161,7 +161,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
                     ends.woken.insert(*ix);
                 }
                 if stood_still {
-                    let values = self.world.topic(*ix).map_or(0, |table| table.partitions());
+                    let values = self.world.topic(*ix).map_or(0, |table| table.asked());
                     let used = match spec {
                         OffsetSpec::Latest => &mut report.ends,
                         OffsetSpec::Earliest => &mut report.starts,

@@ -133,11 +133,11 @@ fn note_rows(
     }
 }
 
-/// The partitions of some topics by leader, in lists of a bounded length.
+/// The partitions of some topics by leader, in lists of a bounded length. Of sampled topics those of the sample.
 fn plan(world: &World, topics: &BTreeSet<TopicIx>) -> BTreeMap<BrokerId, Vec<Vec<TopicPartitions>>> {
     let mut plan: BTreeMap<BrokerId, Queue> = BTreeMap::new();
     for table in topics.iter().filter_map(|ix| world.topic(*ix)) {
-        for (place, placement) in table.placements.iter().enumerate() {
+        for (place, placement) in table.placements.iter().enumerate().take(table.asked()) {
             if let (Some(leader), Some(partition)) = (placement.leader, PartitionId::from_index(place)) {
                 plan.entry(leader).or_default().push(&table.name, partition);
             }

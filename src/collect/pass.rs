@@ -49,7 +49,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     #[must_use]
     pub fn new(api: Arc<K>, clock: C, settings: PollSettings, known: Option<World>) -> Self {
         let unknown = || World::new(Collectors::new(|name| settings.collectors.contains(&name)));
-        let world = known.unwrap_or_else(unknown);
+        let mut world = known.unwrap_or_else(unknown);
+        world.sample_partitions = settings.topics.sample_partitions;
         Self {
             asker: Asker::new(api, settings.limit.clone(), Arc::new(clock.clone()), settings.breaker_seed),
             scheduler: Scheduler::new(settings.rules.clone(), clock.now().moment),

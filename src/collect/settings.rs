@@ -1,5 +1,6 @@
 //! What a poller is told: which names are exported, how much may be asked at once.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::limits::ClusterLimit;
@@ -12,6 +13,8 @@ use crate::state::CollectorName;
 pub struct TopicScope {
     /// By name.
     pub names: NamePredicate,
+    /// The most partitions of a topic whose offsets and commits are asked for; `None`: all.
+    pub sample_partitions: Option<NonZeroUsize>,
 }
 
 /// Which groups are exported.

@@ -23,6 +23,9 @@ impl RowLag {
 }
 
 /// What a group's commits on one topic add up to. One for each segment of the commits.
+///
+/// While the topic is sampled only the sums over the sample are there: a part of a sum is a false number, and the worst
+/// partition may be one that is not asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopicLag {
     /// The life of the topic that this is about; `None`: the topic does not exist.
@@ -37,8 +40,27 @@ pub struct TopicLag {
     pub unknown: u32,
     /// Messages that were deleted before the group read them.
     pub lost_sum: Option<Messages>,
+    /// Sum of the committed offsets in the topic's sample; `None` while one is unknown, or when none is there.
+    pub committed_sampled_sum: Option<u64>,
+    /// Sum of the lags in the topic's sample; `None` while one is unknown, or when no committed partition is there.
+    pub lag_sampled_sum: Option<Messages>,
     /// The last moment at which `lost_sum` may be shown.
     lost_until: Moment,
+}
+
+impl TopicLag {
+    /// The same of a topic of which only a sample is asked for, that has so many commits.
+    fn of_sample(self, commits: usize) -> Self {
+        Self {
+            committed_sampled_sum: self.committed_sum.filter(|_| commits > 0),
+            lag_sampled_sum: self.lag_sum,
+            committed_sum: None,
+            lag_sum: None,
+            max_lag: None,
+            lost_sum: None,
+            ..self
+        }
+    }
 }
 
 /// One group with its lags.
@@ -50,7 +72,7 @@ pub struct GroupMeaning {
     rows: Vec<RowLag>,
     /// One for each segment of the commits.
     pub topics: Vec<TopicLag>,
-    /// The largest known lag of the group.
+    /// The largest known lag of the group; `None` when one of its topics is sampled.
     pub max_lag: Option<Messages>,
 }
 
@@ -69,6 +91,9 @@ impl GroupMeaning {
             let derived = context.derive(&mut meaning.rows);
             meaning.max_lag = meaning.max_lag.max(derived.max_lag);
             meaning.topics.push(derived);
+        }
+        if commits.segments.iter().any(|segment| segment.sample.is_some()) {
+            meaning.max_lag = None;
         }
         meaning
     }
@@ -135,6 +160,8 @@ impl Context<'_> {
             unknown: 0,
             lost_sum: None,
             lost_until: self.until(),
+            committed_sampled_sum: None,
+            lag_sampled_sum: None,
         };
         let mut existing = 0_u32;
         let mut lags = Some(0);
@@ -154,6 +181,9 @@ impl Context<'_> {
             rows.push(derived);
         }
         sum.lag_sum = lags.filter(|_| existing > 0).map(Messages);
+        if self.segment.sample.is_some() {
+            return sum.of_sample(self.segment.rows.len());
+        }
         if existing > 0 {
             self.add_lost(&mut sum);
         }

@@ -150,6 +150,9 @@ families! {
     // Topics and where their partitions lie.
     KAFKA_TOPIC_PARTITIONS = gauge("kafka_topic_partitions", TOPIC, TOPICS,
         "Partitions of the topic (Metadata, polled).");
+    KAFKA_TOPIC_SAMPLED_PARTITIONS = gauge("kafka_topic_sampled_partitions", TOPIC, TOPICS,
+        "Partitions of the topic whose offsets and commits are asked for, always the first ones; absent when all are \
+         (Metadata, polled).");
     KAFKA_TOPIC_PARTITION_LEADER = gauge("kafka_topic_partition_leader", TOPIC_PARTITION, TOPICS,
         "Broker id of the partition's leader; absent while there is none (Metadata, polled).");
     KAFKA_TOPIC_PARTITION_OFFLINE = gauge("kafka_topic_partition_offline", TOPIC_PARTITION, TOPICS,
@@ -172,13 +175,20 @@ families! {
     KAFKA_TOPIC_PARTITION_OLDEST_OFFSET = gauge("kafka_topic_partition_oldest_offset", TOPIC_PARTITION, OFFSETS,
         "Log start offset of the partition (ListOffsets earliest, polled).");
     KAFKA_TOPIC_CURRENT_OFFSET_SUM = gauge("kafka_topic_current_offset_sum", TOPIC, OFFSETS,
-        "Sum of the high watermarks of the topic's partitions; absent while one is unknown \
+        "Sum of the high watermarks of the topic's partitions; absent while one is unknown, and while the topic is \
+         sampled (ListOffsets latest, polled).");
+    KAFKA_TOPIC_CURRENT_OFFSET_SAMPLED_SUM = gauge("kafka_topic_current_offset_sampled_sum", TOPIC, OFFSETS,
+        "Sum of the high watermarks of the sampled topic's partitions that are asked for; absent while one is unknown \
          (ListOffsets latest, polled).");
     KAFKA_TOPIC_OLDEST_OFFSET_SUM = gauge("kafka_topic_oldest_offset_sum", TOPIC, OFFSETS,
-        "Sum of the log start offsets of the topic's partitions; absent while one is unknown \
-         (ListOffsets earliest, polled).");
+        "Sum of the log start offsets of the topic's partitions; absent while one is unknown, and while the topic is \
+         sampled (ListOffsets earliest, polled).");
+    KAFKA_TOPIC_OLDEST_OFFSET_SAMPLED_SUM = gauge("kafka_topic_oldest_offset_sampled_sum", TOPIC, OFFSETS,
+        "Sum of the log start offsets of the sampled topic's partitions that are asked for; absent while one is \
+         unknown (ListOffsets earliest, polled).");
     KAFKA_TOPIC_UNKNOWN_PARTITIONS = gauge("kafka_topic_unknown_partitions", TOPIC, OFFSETS,
-        "Partitions of the topic whose log start or end is not known now (ListOffsets, polled).");
+        "Partitions of the topic that are asked for and whose log start or end is not known now \
+         (ListOffsets, polled).");
 
     // Groups as their coordinators describe them.
     KAFKA_CONSUMERGROUP_INFO = gauge("kafka_consumergroup_info", &["consumergroup", "type", "protocol", "coordinator"],
@@ -204,26 +214,37 @@ families! {
         "Offset that the group has committed on the partition; absent where it has committed nothing \
          (OffsetFetch, polled).");
     KAFKA_CONSUMERGROUP_CURRENT_OFFSET_SUM = gauge("kafka_consumergroup_current_offset_sum", GROUP_TOPIC, COMMITS,
-        "Sum of the group's committed offsets on the topic; absent while one is unknown (OffsetFetch, polled).");
+        "Sum of the group's committed offsets on the topic; absent while one is unknown, and while the topic is \
+         sampled (OffsetFetch, polled).");
+    KAFKA_CONSUMERGROUP_CURRENT_OFFSET_SAMPLED_SUM = gauge("kafka_consumergroup_current_offset_sampled_sum",
+        GROUP_TOPIC, COMMITS,
+        "Sum of the group's committed offsets on the sampled topic's partitions that are asked for; absent while one \
+         is unknown (OffsetFetch, polled).");
     KAFKA_CONSUMERGROUP_LAG = gauge("kafka_consumergroup_lag", GROUP_TOPIC_PARTITION, LAG,
         "Messages between the group's committed offset, or the log start if that is later, and the high watermark \
          (OffsetFetch, then ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_LAG_SUM = gauge("kafka_consumergroup_lag_sum", GROUP_TOPIC, LAG,
-        "Sum of the group's lags on the topic; absent while one is unknown (OffsetFetch, then ListOffsets, polled).");
+        "Sum of the group's lags on the topic; absent while one is unknown, and while the topic is sampled \
+         (OffsetFetch, then ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_LAG_SAMPLED_SUM = gauge("kafka_consumergroup_lag_sampled_sum", GROUP_TOPIC, LAG,
+        "Sum of the group's lags on the sampled topic's partitions that are asked for; absent while one is unknown \
+         (OffsetFetch, then ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_TOPIC_MAX_LAG = gauge("kafka_consumergroup_topic_max_lag", GROUP_TOPIC, LAG,
-        "Largest known lag of the group on a partition of the topic (OffsetFetch, then ListOffsets, polled).");
+        "Largest known lag of the group on a partition of the topic; absent while the topic is sampled \
+         (OffsetFetch, then ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_MAX_LAG = gauge("kafka_consumergroup_max_lag", GROUP, LAG,
-        "Largest known lag of the group on any partition (OffsetFetch, then ListOffsets, polled).");
+        "Largest known lag of the group on any partition; absent while one of its topics is sampled \
+         (OffsetFetch, then ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_UNKNOWN_PARTITIONS = gauge("kafka_consumergroup_unknown_partitions", GROUP_TOPIC, LAG,
-        "Partitions that the group has committed on and whose lag is not known now \
+        "Partitions that are asked for, that the group has committed on and whose lag is not known now \
          (OffsetFetch and ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_LAST_COMMIT_TIMESTAMP_SECONDS = gauge("kafka_consumergroup_last_commit_timestamp_seconds",
         GROUP_TOPIC, COMMITS,
         "When a committed offset of the group on the topic was last seen to move; absent until one moves \
          (OffsetFetch, polled).");
     KAFKA_CONSUMERGROUP_LOST_MESSAGES_SUM = gauge("kafka_consumergroup_lost_messages_sum", GROUP_TOPIC, LAG,
-        "Messages of the topic that were deleted after the group's committed offsets and before the group read them \
-         (OffsetFetch and ListOffsets earliest, polled).");
+        "Messages of the topic that were deleted after the group's committed offsets and before the group read them; \
+         absent while the topic is sampled (OffsetFetch and ListOffsets earliest, polled).");
 
     // The exporter's work, by cluster.
     KAFKASCOPE_COLLECTOR_SUCCESS = gauge("kafkascope_collector_success", &["collector"], EXPORTER_BY_CLUSTER,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::derive::{GroupMeaning, Snapshot};
 use crate::model::PartitionId;
-use crate::state::{TopicIx, TopicTable};
+use crate::state::{Sample, TopicIx, TopicTable};
 
 /// One cluster.
 #[derive(Debug, Serialize)]
@@ -41,6 +41,13 @@ struct TopicReport {
     start_offset_sum: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_offset_sum: Option<u64>,
+    /// Of a sampled topic: how many partitions are asked for, and what those add up to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampled_partitions: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_offset_sampled_sum: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_offset_sampled_sum: Option<u64>,
     unknown_partitions: u32,
     partitions: Vec<PartitionReport>,
 }
@@ -86,6 +93,10 @@ struct GroupTopicReport {
     max_lag: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lost_messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    committed_sampled_sum: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_sampled_sum: Option<u64>,
     unknown_partitions: u32,
     partitions: Vec<GroupPartitionReport>,
 }
@@ -139,6 +150,9 @@ fn topic(snapshot: &Snapshot, ix: TopicIx, table: &TopicTable) -> TopicReport {
         topic_id: table.id.map(|id| id.to_string()),
         start_offset_sum: sums.start_sum,
         end_offset_sum: sums.end_sum,
+        sampled_partitions: table.sample.filter(|_| snapshot.freshness.is_placed(table)).map(Sample::partitions),
+        start_offset_sampled_sum: sums.start_sampled_sum,
+        end_offset_sampled_sum: sums.end_sampled_sum,
         unknown_partitions: sums.unknown,
         partitions: partitions.collect(),
     }
@@ -158,6 +172,8 @@ fn group(snapshot: &Snapshot, meaning: &GroupMeaning) -> GroupReport {
             lag_sum: sums.lag_sum.map(|lag| lag.0),
             max_lag: sums.max_lag.map(|lag| lag.0),
             lost_messages: sums.lost_sum.map(|lost| lost.0),
+            committed_sampled_sum: sums.committed_sampled_sum,
+            lag_sampled_sum: sums.lag_sampled_sum.map(|lag| lag.0),
             unknown_partitions: sums.unknown,
             partitions: partitions.collect(),
         })

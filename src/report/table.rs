@@ -1,11 +1,13 @@
 //! A snapshot as a table for a terminal: the groups, worst first.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::derive::{GroupMeaning, Snapshot};
+use crate::derive::{GroupMeaning, Snapshot, TopicLag};
 use crate::model::Messages;
+use crate::state::Segment;
 
 /// What stands where a value is not known.
 const UNKNOWN: &str = "?";
@@ -19,7 +21,7 @@ const FIRST_NUMBER: usize = 3;
 pub fn cluster_table(name: Option<&str>, snapshot: &Snapshot, errors: &[String]) -> String {
     let mut text = summary(name, snapshot);
     let mut groups: Vec<_> = snapshot.groups.iter().collect();
-    groups.sort_by(|a, b| b.max_lag.cmp(&a.max_lag).then_with(|| a.table.name.cmp(&b.table.name)));
+    groups.sort_by_cached_key(|group| (Reverse(worst(group)), group.table.name.clone()));
     if !groups.is_empty() {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING);
@@ -75,27 +77,14 @@ fn summary(name: Option<&str>, snapshot: &Snapshot) -> String {
 
 fn rows(snapshot: &Snapshot, group: &GroupMeaning) -> Vec<Vec<String>> {
     let membership = snapshot.freshness.membership(&group.table);
-    let messages = |value: Option<Messages>| value.map_or_else(|| UNKNOWN.to_owned(), |value| value.0.to_string());
     let state = membership.map_or(UNKNOWN, |membership| membership.state.as_str());
     let members = membership.map_or_else(|| UNKNOWN.to_owned(), |membership| membership.members.to_string());
     let name = printable(&group.table.name);
     let mut rows: Vec<Vec<String>> = Vec::new();
     for (_, segment, sums) in group.segments() {
-        let topic = snapshot.world.names.name(segment.topic).map_or_else(String::new, |topic| printable(topic));
-        // Commits on partitions that do not exist have no lag: that is nothing, not unknown.
-        let nothing = sums.lag_sum.is_none() && sums.unknown == 0;
-        let lag = |value| if nothing { NONE.to_owned() } else { messages(value) };
-        rows.push(vec![
-            name.clone(),
-            state.to_owned(),
-            topic,
-            members.clone(),
-            sums.committed_sum.map_or_else(|| UNKNOWN.to_owned(), |sum| sum.to_string()),
-            lag(sums.lag_sum),
-            lag(sums.max_lag),
-            lag(sums.lost_sum),
-            sums.unknown.to_string(),
-        ]);
+        let mut row = vec![name.clone(), state.to_owned(), topic(snapshot, segment), members.clone()];
+        row.extend(numbers(segment, sums));
+        rows.push(row);
     }
     if rows.is_empty() {
         let mut row = vec![name, state.to_owned(), NONE.to_owned(), members];
@@ -103,6 +92,38 @@ fn rows(snapshot: &Snapshot, group: &GroupMeaning) -> Vec<Vec<String>> {
         rows.push(row);
     }
     rows
+}
+
+/// A topic's name; of a sampled one also which part of it the numbers are about.
+fn topic(snapshot: &Snapshot, segment: &Segment) -> String {
+    let name = snapshot.world.names.name(segment.topic).map_or_else(String::new, |topic| printable(topic));
+    let Some(sample) = segment.sample else { return name };
+    let all = snapshot.world.topic(segment.topic).map(|table| format!(" of {}", table.partitions()));
+    format!("{name} (first {}{} partitions)", sample.partitions(), all.unwrap_or_default())
+}
+
+/// What a group's commits on a topic add up to: committed, lag, worst partition, lost, unknown partitions.
+fn numbers(segment: &Segment, sums: &TopicLag) -> [String; 5] {
+    let known = |value: Option<u64>| value.map_or_else(|| UNKNOWN.to_owned(), |value| value.to_string());
+    let messages = |value: Option<Messages>| known(value.map(|value| value.0));
+    let unknown = sums.unknown.to_string();
+    if segment.sample.is_some() {
+        // Of a topic's worst partition, and of what it lost, a sample tells nothing.
+        let nothing = sums.lag_sampled_sum.is_none() && sums.unknown == 0;
+        let lag = if nothing { NONE.to_owned() } else { messages(sums.lag_sampled_sum) };
+        let committed = if segment.rows.is_empty() { NONE.to_owned() } else { known(sums.committed_sampled_sum) };
+        return [committed, lag, NONE.to_owned(), NONE.to_owned(), unknown];
+    }
+    // Commits on partitions that do not exist have no lag: that is nothing, not unknown.
+    let nothing = sums.lag_sum.is_none() && sums.unknown == 0;
+    let lag = |value| if nothing { NONE.to_owned() } else { messages(value) };
+    [known(sums.committed_sum), lag(sums.lag_sum), lag(sums.max_lag), lag(sums.lost_sum), unknown]
+}
+
+/// The largest lag that is known of a group, in a sample too.
+fn worst(group: &GroupMeaning) -> Option<Messages> {
+    let rows = group.table.commits.as_ref().map_or(0, |commits| commits.partitions.len());
+    (0..rows).filter_map(|row| group.lag(row)).max()
 }
 
 /// A name with its control characters escaped: a group's name may hold anything, and a terminal obeys some of it.

@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::{ReadAt, Round, TopicIx};
+use super::{ReadAt, Round, Sample, TopicIx};
 use crate::model::{CommittedOffsets, MaxAge, MaybeOffset, Moment, Offset, PartitionId, WallTime};
 
 /// The rows of one topic within a group's columns.
@@ -24,6 +23,9 @@ pub struct Segment {
     pub round: Round,
     /// How old it may get.
     pub max_age: MaxAge,
+    /// The partitions that it is about, when the topic is sampled; then there may be no rows, because all that the group
+    /// has committed is on others. `None`: all.
+    pub sample: Option<Sample>,
 }
 
 /// The committed offsets of one group.
@@ -59,6 +61,19 @@ pub struct CommitChange {
     pub failed: bool,
 }
 
+/// How an answer is to be taken.
+#[derive(Clone, Copy)]
+pub(super) struct CommitTerms<'a> {
+    /// What was asked for.
+    pub(super) asked: Asked<'a>,
+    /// How old a topic's commits may get.
+    pub(super) max_age: &'a dyn Fn(TopicIx) -> MaxAge,
+    /// The partitions of a topic that count; `None`: all.
+    pub(super) sample: &'a dyn Fn(TopicIx) -> Option<Sample>,
+    /// When and in which pass the answer came.
+    pub(super) read: ReadAt,
+}
+
 /// One row of an answer on its way into the columns.
 #[derive(Debug, Clone, Copy)]
 struct Row {
@@ -81,38 +96,52 @@ enum Told {
 }
 
 impl CommitTable {
-    /// The table after an answer; `place` gives a topic's place, or `None` for one that is filtered out, and `max_age`
-    /// how old a topic's commits may get. Also tells what changed, topic by topic.
+    /// The table after an answer; `places` are those of its topics, `None` for one that is filtered out. Also tells what
+    /// changed, topic by topic.
     pub(super) fn from_answer(
         answer: &CommittedOffsets,
-        asked: Asked<'_>,
-        place: impl FnMut(&Arc<str>) -> Option<TopicIx>,
-        max_age: &dyn Fn(TopicIx) -> MaxAge,
+        places: &[Option<TopicIx>],
+        terms: CommitTerms<'_>,
         previous: Option<&Self>,
-        read: ReadAt,
     ) -> (Self, Vec<CommitChange>) {
-        let mut rows = rows_of(answer, place);
-        if let Asked::Named(named) = asked {
+        let mut rows = rows_of(answer, places);
+        if let Asked::Named(named) = terms.asked {
             add_untold(&mut rows, named, previous);
         }
+        let outside = leave_out_unsampled(&mut rows, terms.sample);
         // A row that is there twice counts once.
         rows.sort_by_key(|row| (row.topic, row.partition));
         rows.dedup_by_key(|row| (row.topic, row.partition));
         let mut told: BTreeMap<TopicIx, &[Row]> =
             rows.chunk_by(|a, b| a.topic == b.topic).map(|run| (run[0].topic, run)).collect();
-        let mut topics: BTreeSet<TopicIx> = told.keys().copied().collect();
+        let mut topics: BTreeSet<TopicIx> = told.keys().chain(&outside).copied().collect();
         topics.extend(previous.iter().flat_map(|table| &table.segments).map(|segment| segment.topic));
-        let mut after = After { table: Self::default(), previous, read, changes: Vec::new() };
+        let mut after = After { table: Self::default(), previous, changes: Vec::new() };
         after.table.partitions.reserve_exact(rows.len());
         after.table.offsets.reserve_exact(rows.len());
         for topic in topics {
-            match (told.remove(&topic), asked) {
-                (Some(run), _) => after.tell(topic, run, max_age(topic)),
-                (None, Asked::Everything) => after.tell(topic, &[], max_age(topic)),
-                (None, Asked::Named(_)) => after.keep(topic),
+            let is_outside = outside.contains(&topic);
+            match (told.remove(&topic), terms.asked) {
+                (Some(run), _) => after.tell(topic, run, is_outside, &terms),
+                (None, Asked::Everything) => after.tell(topic, &[], is_outside, &terms),
+                (None, Asked::Named(_)) => after.keep(topic, None),
             }
         }
         (after.table, after.changes)
+    }
+
+    /// The table without the commits that are not asked for any more, as of these topics there is a sample from now on;
+    /// `None`: it is about these partitions already.
+    pub(super) fn sampled(&self, topics: &BTreeMap<TopicIx, Sample>) -> Option<Self> {
+        let is_new = |segment: &Segment| topics.get(&segment.topic).is_some_and(|new| segment.sample != Some(*new));
+        if !self.segments.iter().any(is_new) {
+            return None;
+        }
+        let mut after = After { table: Self::default(), previous: Some(self), changes: Vec::new() };
+        for segment in &self.segments {
+            after.keep(segment.topic, topics.get(&segment.topic).copied());
+        }
+        Some(after.table)
     }
 
     /// The rows of one topic.
@@ -145,16 +174,30 @@ impl CommitTable {
     }
 }
 
-fn rows_of(answer: &CommittedOffsets, mut place: impl FnMut(&Arc<str>) -> Option<TopicIx>) -> Vec<Row> {
+fn rows_of(answer: &CommittedOffsets, places: &[Option<TopicIx>]) -> Vec<Row> {
     let mut rows = Vec::with_capacity(answer.topics.iter().map(|topic| topic.rows.len()).sum());
-    for topic in &answer.topics {
-        let Some(ix) = place(&topic.topic) else { continue };
+    for (topic, place) in answer.topics.iter().zip(places) {
+        let Some(ix) = *place else { continue };
         rows.extend(topic.rows.iter().map(|row| {
             let told = row.offset.map_or(Told::Failed, Told::Offset);
             Row { topic: ix, partition: row.partition, told }
         }));
     }
     rows
+}
+
+/// Leaves out what is told of partitions outside a topic's sample. Returns the topics of which something is committed
+/// there.
+fn leave_out_unsampled(rows: &mut Vec<Row>, sample: impl Fn(TopicIx) -> Option<Sample>) -> BTreeSet<TopicIx> {
+    let mut outside = BTreeSet::new();
+    rows.retain(|row| {
+        let counts = sample(row.topic).is_none_or(|sample| sample.contains(row.partition));
+        if !counts && !matches!(row.told, Told::Offset(None)) {
+            outside.insert(row.topic);
+        }
+        counts
+    });
+    outside
 }
 
 /// Adds what was asked for and not answered, and what was known of a topic and not asked for: both stand as they were.
@@ -178,7 +221,6 @@ fn add_untold(rows: &mut Vec<Row>, named: &[(TopicIx, Vec<PartitionId>)], previo
 struct After<'a> {
     table: CommitTable,
     previous: Option<&'a CommitTable>,
-    read: ReadAt,
     changes: Vec<CommitChange>,
 }
 
@@ -187,22 +229,26 @@ impl After<'_> {
         self.previous.and_then(|table| Some((table, table.segment(topic)?)))
     }
 
-    /// Copies the rows of a topic that the answer is not about.
-    fn keep(&mut self, topic: TopicIx) {
+    /// Copies the rows of a topic that the answer is not about: of a new sample those that are in it.
+    fn keep(&mut self, topic: TopicIx, sample: Option<Sample>) {
         let Some((before, segment)) = self.previous.and_then(|table| Some((table, table.segment(topic)?))) else {
             return;
         };
+        let partitions = &before.partitions[segment.rows.clone()];
+        let kept = sample.map_or(partitions.len(), |sample| partitions.partition_point(|id| sample.contains(*id)));
+        let from = segment.rows.start..segment.rows.start + kept;
         let start = self.table.partitions.len();
-        self.table.partitions.extend_from_slice(&before.partitions[segment.rows.clone()]);
-        self.table.offsets.extend_from_slice(&before.offsets[segment.rows.clone()]);
-        let stale = before.stale.iter().filter(|(row, _)| segment.rows.contains(row));
-        self.table.stale.extend(stale.map(|(row, at)| (row - segment.rows.start + start, *at)));
+        self.table.partitions.extend_from_slice(&before.partitions[from.clone()]);
+        self.table.offsets.extend_from_slice(&before.offsets[from.clone()]);
+        let stale = before.stale.iter().filter(|(row, _)| from.contains(row));
+        self.table.stale.extend(stale.map(|(row, at)| (row - from.start + start, *at)));
         let rows = start..self.table.partitions.len();
-        self.table.segments.push(Segment { rows, ..segment.clone() });
+        self.table.segments.push(Segment { rows, sample: sample.or(segment.sample), ..segment.clone() });
     }
 
-    /// Appends the rows that an answer tells of a topic, comparing them with what was known before.
-    fn tell(&mut self, topic: TopicIx, run: &[Row], max_age: MaxAge) {
+    /// Appends the rows that an answer tells of a topic, comparing them with what was known before. `is_outside`: it told
+    /// commits outside the topic's sample as well.
+    fn tell(&mut self, topic: TopicIx, run: &[Row], is_outside: bool, terms: &CommitTerms<'_>) {
         let known = self.before(topic).is_some();
         let mut moved_at = self.before(topic).and_then(|(_, segment)| segment.moved_at);
         let start = self.table.partitions.len();
@@ -236,14 +282,18 @@ impl After<'_> {
             self.table.offsets.push(offset);
         }
         if moved {
-            moved_at = Some(self.read.instants.wall);
+            moved_at = Some(terms.read.instants.wall);
         }
         let rows = start..self.table.partitions.len();
         let changed = moved || rows.len() != rows_before;
         self.changes.push(CommitChange { topic, changed, failed });
-        if !rows.is_empty() {
-            let ReadAt { round, instants } = self.read;
-            self.table.segments.push(Segment { topic, rows, moved_at, at: instants.moment, round, max_age });
+        let sample = (terms.sample)(topic);
+        // Whether the group still has commits outside the sample, only a full answer tells.
+        let may_be_outside = is_outside || (known && matches!(terms.asked, Asked::Named(_)));
+        if !rows.is_empty() || (sample.is_some() && may_be_outside) {
+            let (ReadAt { round, instants }, max_age) = (terms.read, (terms.max_age)(topic));
+            let at = instants.moment;
+            self.table.segments.push(Segment { topic, rows, moved_at, at, round, max_age, sample });
         }
     }
 }
@@ -251,11 +301,15 @@ impl After<'_> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::num::NonZeroUsize;
     use std::sync::Arc;
 
     use super::*;
     use crate::model::{CommittedPartition, Instants, KafkaCode, TopicRows};
     use crate::state::TopicNames;
+
+    /// How many partitions are asked for of topics whose names start with "wide": they have 9.
+    const LIMIT: Option<NonZeroUsize> = NonZeroUsize::new(2);
 
     /// Topic, partition, and the offset, none, or an error code.
     type TestRow<'a> = (&'a str, i32, Result<Option<i64>, i32>);
@@ -285,8 +339,11 @@ mod tests {
         let wall = WallTime(i64::try_from(second).unwrap_or(0) * 1000);
         let round = Round(u32::try_from(second).unwrap_or(0));
         let read = ReadAt { round, instants: Instants { moment: at, wall } };
-        let max_age = |_| MaxAge::ZERO;
-        CommitTable::from_answer(&answer(rows), asked, |topic| names.intern(topic), &max_age, previous, read)
+        let answer = answer(rows);
+        let places: Vec<_> = answer.topics.iter().map(|topic| names.intern(&topic.topic)).collect();
+        let sample = |topic| names.name(topic).filter(|name| name.starts_with("wide")).and(Sample::of(LIMIT, 9));
+        let terms = CommitTerms { asked, max_age: &|_| MaxAge::ZERO, sample: &sample, read };
+        CommitTable::from_answer(&answer, &places, terms, previous)
     }
 
     fn table(names: &mut TopicNames, rows: &[TestRow<'_>], previous: Option<&CommitTable>, second: u64) -> CommitTable {
@@ -367,5 +424,58 @@ mod tests {
         assert_eq!([0, 1, 2].map(|row| second.is_current(row)), [false, true, false]);
         assert_eq!(second.read_at(&second.segments[0], 0), Moment(1000));
         assert!(changes[0].failed);
+    }
+
+    #[test]
+    fn of_a_sampled_topic_only_the_sample_counts_and_that_there_is_more_is_remembered() {
+        let mut names = TopicNames::default();
+        let rows =
+            [("wide", 0, Ok(Some(5))), ("wide", 2, Err(29)), ("wide-out", 7, Ok(Some(3))), ("a", 7, Ok(Some(1)))];
+        let (first, changes) = after(&mut names, &rows, Asked::Everything, None, 1);
+        let [wide, out, a] = ["wide", "wide-out", "a"].map(|name| names.intern(&name.into()).unwrap());
+        assert_eq!(first.partitions, [PartitionId(0), PartitionId(7)]);
+        assert!(!changes.iter().any(|change| change.failed), "what fails outside is not missed");
+        let rows_of = |table: &CommitTable, topic| table.segment(topic).map(|segment| segment.rows.len());
+        assert_eq!([wide, out, a].map(|topic| rows_of(&first, topic)), [Some(1), Some(0), Some(1)]);
+        assert_eq!(first.segment(out).unwrap().sample, Sample::of(LIMIT, 9));
+        assert_eq!(first.segment(a).unwrap().sample, None);
+
+        let named = [(out, vec![PartitionId(0), PartitionId(1)])];
+        let none = [("wide-out", 0, Ok(None)), ("wide-out", 1, Ok(None))];
+        let (second, _) = after(&mut names, &none, Asked::Named(&named), Some(&first), 2);
+        assert_eq!(rows_of(&second, out), Some(0), "it was not asked for what lies outside");
+        let some = [("wide-out", 1, Ok(Some(4)))];
+        let (third, changes) = after(&mut names, &some, Asked::Named(&named), Some(&second), 3);
+        assert!(changes.iter().any(|change| change.topic == out && change.changed));
+        assert_eq!(
+            third.segment(out).unwrap().moved_at,
+            Some(WallTime(3000)),
+            "the first commit that is seen is a move"
+        );
+        let (fourth, _) = after(&mut names, &none, Asked::Everything, Some(&third), 4);
+        assert!(fourth.segments.is_empty(), "of everything, what is not there is gone");
+    }
+
+    #[test]
+    fn a_topic_that_is_sampled_from_now_on_keeps_the_rows_of_its_sample() {
+        let mut names = TopicNames::default();
+        let rows = [
+            ("a", 0, Ok(Some(1))),
+            ("a", 2, Err(29)),
+            ("b", 0, Ok(Some(5))),
+            ("b", 1, Err(29)),
+            ("b", 4, Err(29)),
+            ("c", 3, Err(29)),
+        ];
+        let all = table(&mut names, &rows, None, 1);
+        let [a, b, c] = ["a", "b", "c"].map(|name| names.intern(&name.into()).unwrap());
+        let sample = Sample::of(LIMIT, 5).unwrap();
+        let sampled = all.sampled(&[(b, sample), (c, sample)].into()).unwrap();
+        assert_eq!(sampled.partitions, [0, 2, 0, 1].map(PartitionId));
+        assert_eq!(sampled.stale.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [1, 3]);
+        let samples = [a, b, c].map(|topic| sampled.segment(topic).unwrap().sample);
+        assert_eq!(samples, [None, Some(sample), Some(sample)]);
+        assert_eq!(sampled.segment(c).unwrap().rows.len(), 0);
+        assert_eq!(sampled.sampled(&[(b, sample)].into()), None);
     }
 }

@@ -1,10 +1,10 @@
 //! All groups of a cluster, ordered by name: who appears, who is gone, and when that is certain.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CommitTable, GroupTable, Membership};
+use super::{CommitTable, GroupTable, Membership, Sample, TopicIx};
 use crate::model::{BrokerId, GroupListing, Moment};
 
 /// How many complete rounds of lists must come without a group before it counts as gone:
@@ -122,6 +122,19 @@ impl Groups {
     pub fn set_commits(&mut self, name: &str, commits: CommitTable) {
         if let Some(place) = self.place(name) {
             Arc::make_mut(&mut self.entries[place].table).commits = Some(Arc::new(commits));
+        }
+    }
+
+    /// Lets go the commits on partitions that are not asked for any more: of these topics there is a sample from now on.
+    pub(super) fn sample(&mut self, topics: &BTreeMap<TopicIx, Sample>) {
+        if topics.is_empty() {
+            return;
+        }
+        for entry in &mut self.entries {
+            let Some(commits) = entry.table.commits.as_deref() else { continue };
+            if let Some(sampled) = commits.sampled(topics) {
+                Arc::make_mut(&mut entry.table).commits = Some(Arc::new(sampled));
+            }
         }
     }
 

@@ -8,14 +8,17 @@ mod commits;
 mod group;
 mod groups;
 mod names;
+mod sample;
 mod topic;
 mod world;
 
 pub use collectors::{CollectorName, CollectorStatus, Collectors};
+use commits::CommitTerms;
 pub use commits::{Asked, CommitChange, CommitTable, Segment};
 pub use group::{AssignedTopic, GroupTable, Membership};
 pub use groups::{GroupLists, Groups};
 pub use names::{TopicIx, TopicNames};
+pub use sample::Sample;
 pub use topic::{HistoryId, Placement, Reading, TopicTable};
 pub use world::{BrokerFacts, TopicChange, World};
 

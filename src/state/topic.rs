@@ -1,8 +1,9 @@
 //! One topic: where its partitions lie and which offsets they have, as columns by partition number.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::Round;
+use super::{Round, Sample};
 use crate::model::{BrokerId, MaxAge, MaybeOffset, Moment, Offset, PartitionId, TopicId, TopicMetadata};
 
 /// One life of a topic: no two lives of one cluster share it, be it under one name or several.
@@ -67,6 +68,8 @@ pub struct TopicTable {
     pub is_doubted: bool,
     /// Where each partition lies.
     pub placements: Vec<Placement>,
+    /// The partitions whose offsets are asked for; `None`: all.
+    pub sample: Option<Sample>,
     /// The log start offset of each partition.
     pub starts: Vec<Reading>,
     /// The high watermark of each partition.
@@ -80,6 +83,12 @@ impl TopicTable {
         self.placements.len()
     }
 
+    /// How many partitions' offsets are asked for: the first so many. Those of the others are not known.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        self.sample.map_or(self.partitions(), Sample::partitions)
+    }
+
     /// The place of a partition in the columns, if the topic has it.
     #[must_use]
     pub fn place(&self, partition: PartitionId) -> Option<usize> {
@@ -88,15 +97,18 @@ impl TopicTable {
 
     /// A table from fresh metadata, with what the previous table of the same life knows.
     ///
-    /// A partition count that fell starts a new life, `fresh`: Kafka never takes partitions away from a topic.
+    /// A partition count that fell starts a new life, `fresh`: Kafka never takes partitions away from a topic. Of more
+    /// partitions than `limit` only a sample is asked for.
     pub(super) fn from_metadata(
         metadata: &TopicMetadata,
         previous: Option<&Self>,
+        limit: Option<NonZeroUsize>,
         fresh: HistoryId,
         at: Moment,
     ) -> Self {
         let mut placements = placements(metadata, at);
         let count = placements.len();
+        let sample = Sample::of(limit, count);
         let mut starts = vec![Reading::NONE; count];
         let mut ends = vec![Reading::NONE; count];
         let mut id = None;
@@ -109,11 +121,12 @@ impl TopicTable {
                     placement.leaderless_since = before.leaderless_since;
                 }
             }
-            starts[..previous.partitions()].copy_from_slice(&previous.starts);
-            ends[..previous.partitions()].copy_from_slice(&previous.ends);
+            let known = sample.map_or(count, Sample::partitions).min(previous.partitions());
+            starts[..known].copy_from_slice(&previous.starts[..known]);
+            ends[..known].copy_from_slice(&previous.ends[..known]);
         }
         let name = metadata.name.clone();
-        Self { name, id, history, history_since, metadata_at: at, is_doubted: false, placements, starts, ends }
+        Self { name, id, history, history_since, metadata_at: at, is_doubted: false, placements, sample, starts, ends }
     }
 
     /// Takes note of the topic's id; another id than before starts a new life, `fresh`. Of the readings of the former life

@@ -1,11 +1,12 @@
 //! One cluster as it is known now; every answer is applied here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::{
-    Asked, AssignedTopic, Collectors, CommitChange, CommitTable, Groups, HistoryId, Membership, ReadAt, Reading, Round,
-    TopicIx, TopicNames, TopicTable,
+    Asked, AssignedTopic, Collectors, CommitChange, CommitTable, CommitTerms, Groups, HistoryId, Membership, ReadAt,
+    Reading, Round, Sample, TopicIx, TopicNames, TopicTable,
 };
 use crate::model::{
     BreakerState, Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, GroupDescription,
@@ -55,6 +56,8 @@ pub struct World {
     pub metadata_at: Option<Moment>,
     /// How old metadata may get.
     pub metadata_max_age: MaxAge,
+    /// The most partitions of a topic whose offsets are asked for; `None`: all.
+    pub sample_partitions: Option<NonZeroUsize>,
     /// Known and expected brokers, ordered by id.
     pub brokers: Arc<Vec<BrokerFacts>>,
     /// Topic names and their places.
@@ -82,6 +85,7 @@ impl World {
             up: false,
             metadata_at: None,
             metadata_max_age: MaxAge::ZERO,
+            sample_partitions: None,
             brokers: Arc::default(),
             names: Arc::default(),
             topics: Vec::new(),
@@ -117,6 +121,7 @@ impl World {
         self.metadata_at = Some(at);
         self.apply_brokers(metadata);
         let mut named = vec![false; self.names.places()];
+        let mut sampled: BTreeMap<TopicIx, Sample> = BTreeMap::new();
         for topic in metadata.topics.iter().filter(|topic| shown(&topic.name)) {
             let Some(ix) = self.intern(&topic.name) else { continue };
             if named.len() <= ix.index() {
@@ -134,7 +139,9 @@ impl World {
                 continue;
             }
             let previous = self.topics[ix.index()].as_deref();
-            let table = TopicTable::from_metadata(topic, previous, fresh, at);
+            let table = TopicTable::from_metadata(topic, previous, self.sample_partitions, fresh, at);
+            let known = previous.and_then(|previous| previous.sample);
+            sampled.extend(table.sample.filter(|sample| known != Some(*sample)).map(|sample| (ix, sample)));
             self.topics[ix.index()] = Some(Arc::new(table));
         }
         for (place, slot) in self.topics.iter_mut().enumerate() {
@@ -144,6 +151,7 @@ impl World {
             }
         }
         self.order_topics();
+        self.groups.sample(&sampled);
     }
 
     fn apply_brokers(&mut self, metadata: &ClusterMetadata) {
@@ -295,7 +303,10 @@ impl World {
     ) -> Vec<CommitChange> {
         let previous = self.groups.get(group).and_then(|table| table.commits.clone());
         let place = |topic: &Arc<str>| if shown(topic) { self.intern(topic) } else { None };
-        let (table, changes) = CommitTable::from_answer(answer, asked, place, max_age, previous.as_deref(), read);
+        let places: Vec<Option<TopicIx>> = answer.topics.iter().map(|topic| &topic.topic).map(place).collect();
+        let sample = |topic| self.topic(topic).and_then(|table| table.sample);
+        let terms = CommitTerms { asked, max_age, sample: &sample, read };
+        let (table, changes) = CommitTable::from_answer(answer, &places, terms, previous.as_deref());
         self.groups.set_commits(group, table);
         changes
     }
@@ -338,8 +349,9 @@ fn apply_rows(
     read: ReadAt,
 ) -> TopicChange {
     let mut change = TopicChange { topic, changed: false, advanced: 0, fell: false, failed: false };
+    let asked = table.asked();
     for row in rows {
-        let Some(place) = table.place(row.partition) else { continue };
+        let Some(place) = table.place(row.partition).filter(|place| *place < asked) else { continue };
         let Ok(offset) = row.offset else {
             change.failed = true;
             continue;

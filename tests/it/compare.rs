@@ -85,13 +85,18 @@ impl Series {
 
     /// What the exporter should say.
     pub(crate) fn of_truth(truth: &Truth) -> Self {
+        Self::of_sample(truth, usize::MAX)
+    }
+
+    /// What it should say when it asks for the first so many partitions of a topic at most.
+    pub(crate) fn of_sample(truth: &Truth, limit: usize) -> Self {
         let mut series = Self::default();
         series.cluster(truth);
         for (name, topic) in &truth.topics {
-            series.topic(name, &topic.partitions);
+            series.topic(name, &topic.partitions, limit);
         }
         for (name, group) in &truth.groups {
-            series.group(truth, name, group);
+            series.group(truth, name, group, limit);
         }
         series
     }
@@ -109,7 +114,8 @@ impl Series {
         }
     }
 
-    fn topic(&mut self, topic: &str, partitions: &[PartitionTruth]) {
+    fn topic(&mut self, topic: &str, partitions: &[PartitionTruth], limit: usize) {
+        let is_sampled = partitions.len() > limit;
         let (mut ends, mut starts) = (Some(0.0), Some(0.0));
         let mut unknown = 0;
         for row in partitions {
@@ -125,6 +131,9 @@ impl Series {
                 let preferred = row.replicas.first() == Some(&leader);
                 self.put("kafka_topic_partition_leader_is_preferred", &labels, flag(preferred));
             }
+            if is_sampled && is_outside(row.partition, limit) {
+                continue;
+            }
             for (name, offset, sum) in [
                 ("kafka_topic_partition_current_offset", row.latest, &mut ends),
                 ("kafka_topic_partition_oldest_offset", row.earliest, &mut starts),
@@ -138,14 +147,18 @@ impl Series {
         }
         self.put("kafka_topic_partitions", &[("topic", topic)], count(partitions.len()));
         self.put("kafka_topic_unknown_partitions", &[("topic", topic)], count(unknown));
-        for (name, sum) in [("kafka_topic_current_offset_sum", ends), ("kafka_topic_oldest_offset_sum", starts)] {
+        let kind = if is_sampled { "sampled_sum" } else { "sum" };
+        for (name, sum) in [("kafka_topic_current_offset", ends), ("kafka_topic_oldest_offset", starts)] {
             if let Some(sum) = sum {
-                self.put(name, &[("topic", topic)], sum);
+                self.put(&format!("{name}_{kind}"), &[("topic", topic)], sum);
             }
+        }
+        if is_sampled {
+            self.put("kafka_topic_sampled_partitions", &[("topic", topic)], count(limit));
         }
     }
 
-    fn group(&mut self, truth: &Truth, name: &str, group: &GroupTruth) {
+    fn group(&mut self, truth: &Truth, name: &str, group: &GroupTruth, limit: usize) {
         let named = ("consumergroup", name);
         let kind = group.kind.to_lowercase();
         let coordinator = group.coordinator.map(|id| id.to_string()).unwrap_or_default();
@@ -156,11 +169,17 @@ impl Series {
         self.assignment(truth, name, group);
         let mut worst: Option<f64> = None;
         let topics: std::collections::BTreeSet<&str> = group.offsets.iter().map(|row| row.topic.as_str()).collect();
+        let mut is_whole = true;
         for topic in topics {
+            if truth.topics.get(topic).is_some_and(|topic| topic.partitions.len() > limit) {
+                self.sampled_commits(truth, name, group, topic, limit);
+                is_whole = false;
+                continue;
+            }
             let lags = self.commits(truth, name, group, topic);
             worst = lags.into_iter().chain(worst).reduce(f64::max);
         }
-        if let Some(worst) = worst {
+        if let Some(worst) = worst.filter(|_| is_whole) {
             self.put("kafka_consumergroup_max_lag", &[named], worst);
         }
     }
@@ -219,6 +238,33 @@ impl Series {
         lags
     }
 
+    /// One sampled topic that a group has committed on: sums over the sample, where something is committed there.
+    fn sampled_commits(&mut self, truth: &Truth, name: &str, group: &GroupTruth, topic: &str, limit: usize) {
+        let labels = [("consumergroup", name), ("topic", topic)];
+        let (mut committed, mut lags, mut unknown) = (Vec::new(), Vec::new(), 0);
+        for row in group.offsets.iter().filter(|row| row.topic == topic && !is_outside(row.partition, limit)) {
+            let number = row.partition.to_string();
+            let one = [labels[0], labels[1], ("partition", number.as_str())];
+            self.put("kafka_consumergroup_current_offset", &one, number_of(row.offset));
+            committed.push(number_of(row.offset));
+            let partition = truth.partition(topic, row.partition).expect("a partition of the sample");
+            let (Some(start), Some(end)) = (partition.earliest, partition.latest) else {
+                unknown += 1;
+                continue;
+            };
+            let lag = number_of((end - row.offset.max(start)).max(0));
+            self.put("kafka_consumergroup_lag", &one, lag);
+            lags.push(lag);
+        }
+        self.put("kafka_consumergroup_unknown_partitions", &labels, count(unknown));
+        if !committed.is_empty() {
+            self.put("kafka_consumergroup_current_offset_sampled_sum", &labels, committed.iter().sum());
+        }
+        if !lags.is_empty() && unknown == 0 {
+            self.put("kafka_consumergroup_lag_sampled_sum", &labels, lags.iter().sum());
+        }
+    }
+
     /// What `kafkascope snapshot --output json` says of one cluster, under the names that the metrics have for it.
     pub(crate) fn of_json(cluster: &Value, prefix: &str) -> Self {
         let mut series = Self::default();
@@ -227,6 +273,9 @@ impl Series {
             let fields = [
                 ("start_offset_sum", "kafka_topic_oldest_offset_sum"),
                 ("end_offset_sum", "kafka_topic_current_offset_sum"),
+                ("sampled_partitions", "kafka_topic_sampled_partitions"),
+                ("start_offset_sampled_sum", "kafka_topic_oldest_offset_sampled_sum"),
+                ("end_offset_sampled_sum", "kafka_topic_current_offset_sampled_sum"),
                 ("unknown_partitions", "kafka_topic_unknown_partitions"),
             ];
             series.put_fields(topic, &labels, &fields);
@@ -268,6 +317,8 @@ impl Series {
                 ("lag_sum", "kafka_consumergroup_lag_sum"),
                 ("max_lag", "kafka_consumergroup_topic_max_lag"),
                 ("lost_messages", "kafka_consumergroup_lost_messages_sum"),
+                ("committed_sampled_sum", "kafka_consumergroup_current_offset_sampled_sum"),
+                ("lag_sampled_sum", "kafka_consumergroup_lag_sampled_sum"),
                 ("unknown_partitions", "kafka_consumergroup_unknown_partitions"),
             ];
             self.put_fields(topic, &labels, &fields);
@@ -292,6 +343,11 @@ impl Series {
     pub(crate) fn names(&self) -> std::collections::BTreeSet<String> {
         self.0.keys().map(|(name, _)| name.clone()).collect()
     }
+}
+
+/// Whether a partition is not among the first so many.
+fn is_outside(partition: i32, limit: usize) -> bool {
+    usize::try_from(partition).expect("a partition's number") >= limit
 }
 
 fn rows<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
@@ -340,10 +396,32 @@ pub(crate) fn agrees_on(
     prefix: &str,
     constant: &[(&str, &str)],
 ) -> (Truth, Exposition) {
+    agrees_with(exporter, driver, prefix, constant, Series::of_truth)
+}
+
+/// As [`agrees`], for an exporter that asks for the first so many partitions of a topic at most.
+#[track_caller]
+pub(crate) fn agrees_on_sample(
+    exporter: &Exporter,
+    driver: &Driver,
+    prefix: &str,
+    limit: usize,
+) -> (Truth, Exposition) {
+    agrees_with(exporter, driver, prefix, &[], |truth| Series::of_sample(truth, limit))
+}
+
+#[track_caller]
+fn agrees_with(
+    exporter: &Exporter,
+    driver: &Driver,
+    prefix: &str,
+    constant: &[(&str, &str)],
+    right: impl Fn(&Truth) -> Series,
+) -> (Truth, Exposition) {
     eventually(&format!("the exporter agrees with Kafka on {prefix}*"), SETTLES, || {
         let truth = driver.truth(prefix).map_err(|error| error.to_string())?;
         let exposition = exporter.scrape();
-        let right = Series::of_truth(&truth).with_labels(constant);
+        let right = right(&truth).with_labels(constant);
         equal(&Series::scraped(&exposition, prefix, constant), &right)?;
         Ok((truth, exposition))
     })

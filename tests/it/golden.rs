@@ -2,6 +2,7 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test it golden` writes the files anew; the change is then read in the diff.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,7 @@ fn metadata() -> ClusterMetadata {
             ),
             topic("audit.log", vec![partition(0, Some(1), &[1], 1)]),
             topic("unread", vec![partition(0, Some(2), &[2], 1)]),
+            topic("wide", (0..5).map(|id| partition(id, Some(2), &[2], 1)).collect()),
         ],
     }
 }
@@ -127,6 +129,8 @@ fn fetch_commits(world: &mut World, read: ReadAt, step: i64) {
         // An offset of this topic is not known.
         ("next-generation", vec![commits("audit.log", &[Ok(Some(11))])]),
         (NASTY, vec![commits("orders", &[Ok(Some(100))])]),
+        // Three partitions of the topic are sampled; one of these has no commit, and one that is not has one.
+        ("sampler", vec![commits("wide", &[Ok(Some(5)), Ok(None), Ok(Some(7)), Ok(Some(1))])]),
     ];
     for (group, topics) in answers {
         world.apply_commits(group, &CommittedOffsets { topics }, Asked::Everything, |_| true, &|_| MAX_AGE, read);
@@ -136,8 +140,8 @@ fn fetch_commits(world: &mut World, read: ReadAt, step: i64) {
 fn list_groups(world: &mut World) {
     let listing =
         |group: &&str| GroupListing { group: Arc::from(*group), state: GroupState::Stable, kind: GroupKind::Classic };
-    // The last one has no coordinator that would describe it.
-    let names = ["billing", "next-generation", "simple", "finished", NASTY, "undescribed"];
+    // The last two have no coordinator that would describe them.
+    let names = ["billing", "next-generation", "simple", "finished", NASTY, "sampler", "undescribed"];
     let lists = vec![(BrokerId(1), names.iter().map(listing).collect())];
     world.groups.apply_lists(&GroupLists { lists, complete: true }, |_| true);
 }
@@ -151,8 +155,9 @@ fn pass(world: &mut World, second: u32, step: i64) {
     list_groups(world);
     describe_groups(world, read.instants.moment);
     fetch_commits(world, read, step);
-    let ends = [offsets("orders", &[Some(100), Some(50), Some(9)]), offsets("audit.log", &[None])];
-    let starts = [offsets("orders", &[Some(10), Some(0), Some(0)]), offsets("audit.log", &[Some(0)])];
+    let wide = |offset| offsets("wide", &[Some(offset); 3]);
+    let ends = [offsets("orders", &[Some(100), Some(50), Some(9)]), offsets("audit.log", &[None]), wide(20)];
+    let starts = [offsets("orders", &[Some(10), Some(0), Some(0)]), offsets("audit.log", &[Some(0)]), wide(2)];
     world.apply_offsets(OffsetSpec::Latest, &ends, |_| MAX_AGE, read);
     world.apply_offsets(OffsetSpec::Earliest, &starts, |_| MAX_AGE, read);
     world.set_broker_health(
@@ -168,6 +173,7 @@ fn pass(world: &mut World, second: u32, step: i64) {
 fn production() -> ClusterSource {
     let mut world = World::new(Collectors::new(|_| true));
     world.metadata_max_age = MAX_AGE;
+    world.sample_partitions = NonZeroUsize::new(3);
     pass(&mut world, 1, 0);
     let first = Snapshot::derive(&world, None, read_at(1).instants);
     pass(&mut world, 16, 5);

@@ -37,5 +37,6 @@ mod matrix_groups;
 mod matrix_topics;
 mod moving;
 mod reload;
+mod sampling;
 mod security;
 mod truth;

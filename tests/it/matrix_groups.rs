@@ -14,7 +14,7 @@ use crate::wait::eventually;
 const SOON: Duration = Duration::from_secs(60);
 
 /// librdkafka counts requests itself and tells now and then: for tests, often.
-const STATISTICS: [&str; 2] = ["--kafka", "statistics.interval.ms=200"];
+pub(crate) const STATISTICS: [&str; 2] = ["--kafka", "statistics.interval.ms=200"];
 
 #[test]
 fn groups_of_every_kind_and_name() {
@@ -96,7 +96,7 @@ fn of_group(exposition: &Exposition, group: &str) -> usize {
 }
 
 /// How many requests of a kind the exporter sent, per pass; once a pass or two are counted.
-fn requests_per_pass(exporter: &Exporter, api: &str) -> f64 {
+pub(crate) fn requests_per_pass(exporter: &Exporter, api: &str) -> f64 {
     const PASSES: f64 = 4.0;
     let passes = |exposition: &Exposition| exposition.value("kafkascope_pass_duration_seconds_count", &[]);
     let requests = |exposition: &Exposition| -> f64 {

@@ -1,6 +1,7 @@
 //! A pass over a cluster that misbehaves: what is lost, what stays, and what is not asked.
 
 mod adaptive;
+mod sampling;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +48,7 @@ impl Bench {
         let kafka = Arc::new(FakeKafka::new(brokers));
         let clock = TestClock::default();
         let mut settings = PollSettings {
-            topics: TopicScope { names: NamePredicate::everything() },
+            topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
             groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
             collectors: CollectorName::ALL.to_vec(),
             limit: CallLimits::new(20).join(),

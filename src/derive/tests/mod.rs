@@ -2,6 +2,7 @@
 
 mod interleaving;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,9 +193,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn lag_is_the_last_whole_pair_or_absent(history in passes()) {
+    fn lag_is_the_last_whole_pair_or_absent(history in passes(), limit in 0..=PARTITIONS) {
         let mut world = new_world();
-        let mut oracles = vec![Oracle::default(); PARTITIONS];
+        world.sample_partitions = NonZeroUsize::new(limit);
+        // Of what is not asked for nothing is known.
+        let asked = if limit == 0 { PARTITIONS } else { limit };
+        let mut oracles = vec![Oracle::default(); asked];
         let mut snapshot: Option<Snapshot> = None;
         for (number, pass) in (1_u32..).zip(&history) {
             run(&mut world, pass, number);
@@ -207,13 +211,36 @@ proptest! {
             let instants = Instants { moment: Moment(now), wall: WallTime(0) };
             let derived = Snapshot::derive(&world, snapshot.as_ref(), instants);
             check(&derived, &oracles, now)?;
+            check_topic(&derived, &oracles, now)?;
             snapshot = Some(derived);
         }
     }
 }
 
+/// Sums over the whole topic and sums over its sample: only one of them stands, and only whole.
+fn check_topic(snapshot: &Snapshot, oracles: &[Oracle], now: u64) -> Result<(), TestCaseError> {
+    let sum = |value: fn(&Oracle) -> Option<(i64, u64)>| -> Option<u64> {
+        let known = |oracle: &Oracle| {
+            // What was not too old when the leader went stands for as long as there is none.
+            let until = oracle.leaderless_since.unwrap_or(now);
+            let is_usable = |at: u64| Duration::from_millis(until - at) <= MAX_AGE.get();
+            value(oracle).filter(|(_, at)| is_usable(*at)).map(|(offset, _)| offset.unsigned_abs())
+        };
+        oracles.iter().map(known).sum()
+    };
+    let (ends, starts) = (sum(|oracle| oracle.end), sum(|oracle| oracle.start));
+    let topic = snapshot.topic(snapshot.world.names.get("t").expect("the topic is known"));
+    let (of_all, of_sample) = ([topic.end_sum, topic.start_sum], [topic.end_sampled_sum, topic.start_sampled_sum]);
+    let is_sampled = oracles.len() < PARTITIONS;
+    prop_assert_eq!(if is_sampled { of_sample } else { of_all }, [ends, starts]);
+    prop_assert_eq!(if is_sampled { of_all } else { of_sample }, [None, None]);
+    prop_assert_eq!(topic.unknown == 0, ends.is_some() && starts.is_some());
+    Ok(())
+}
+
 fn check(snapshot: &Snapshot, oracles: &[Oracle], now: u64) -> Result<(), TestCaseError> {
     let group = snapshot.group("g").expect("the group is known");
+    let is_sampled = oracles.len() < PARTITIONS;
     let expected: Vec<Option<u64>> =
         oracles.iter().filter(|oracle| oracle.has_row).map(|oracle| oracle.lag(now)).collect();
     let rows = group.table.commits.as_ref().map_or(0, |commits| commits.partitions.len());
@@ -221,13 +248,23 @@ fn check(snapshot: &Snapshot, oracles: &[Oracle], now: u64) -> Result<(), TestCa
     prop_assert_eq!(&lags, &expected);
     for (commits, segment, sums) in group.segments() {
         let known: Vec<u64> = lags.iter().flatten().copied().collect();
-        let complete = known.len() == lags.len();
-        prop_assert_eq!(sums.lag_sum, complete.then(|| Messages(known.iter().sum())), "a sum is whole or absent");
-        prop_assert_eq!(sums.max_lag, known.iter().max().map(|max| Messages(*max)));
+        let complete = known.len() == lags.len() && !lags.is_empty();
+        let lag_sum = complete.then(|| Messages(known.iter().sum()));
+        let of_topic = (sums.lag_sum, sums.max_lag, group.max_lag);
+        let max_lag = known.iter().max().map(|max| Messages(*max));
+        prop_assert_eq!(segment.sample.is_some(), is_sampled);
+        if is_sampled {
+            prop_assert_eq!((sums.lag_sampled_sum, of_topic, sums.lost_sum), (lag_sum, (None, None, None), None));
+        } else {
+            prop_assert_eq!(of_topic, (lag_sum, max_lag, max_lag), "a sum is whole or absent");
+            prop_assert_eq!(sums.lag_sampled_sum, None);
+        }
         prop_assert_eq!(usize::try_from(sums.unknown).unwrap(), lags.len() - known.len());
         let offsets: Option<Vec<i64>> =
             segment.rows.clone().map(|row| Some(snapshot.freshness.commit(commits, segment, row)?.get())).collect();
-        prop_assert_eq!(sums.committed_sum, offsets.map(|all| all.iter().sum::<i64>().unsigned_abs()));
+        let offsets = offsets.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<i64>().unsigned_abs());
+        let expected = if is_sampled { (None, offsets) } else { (offsets, None) };
+        prop_assert_eq!((sums.committed_sum, sums.committed_sampled_sum), expected);
     }
     Ok(())
 }
@@ -310,10 +347,46 @@ fn topic_sums_are_whole_or_absent() {
     run(&mut world, &pass, 1);
     let snapshot = derive_after(&world, None, 1);
     let ix = world.names.get("t").unwrap();
-    assert_eq!(snapshot.topic(ix), TopicMeaning { end_sum: None, start_sum: Some(3), unknown: 1 });
+    assert_eq!(snapshot.topic(ix), TopicMeaning { start_sum: Some(3), unknown: 1, ..TopicMeaning::default() });
     run(&mut world, &simple(1, 10, 5), 2);
     let snapshot = derive_after(&world, Some(&snapshot), 2);
-    assert_eq!(snapshot.topic(ix), TopicMeaning { end_sum: Some(30), start_sum: Some(3), unknown: 0 });
+    let whole = TopicMeaning { end_sum: Some(30), start_sum: Some(3), ..TopicMeaning::default() };
+    assert_eq!(snapshot.topic(ix), whole);
+}
+
+#[test]
+fn a_topic_that_grows_beyond_the_limit_is_sampled_at_once() {
+    let mut world = new_world();
+    world.sample_partitions = NonZeroUsize::new(PARTITIONS);
+    run(&mut world, &simple(10, 100, 5), 1);
+    let first = derive_after(&world, None, 1);
+    let (_, _, sums) = first.group("g").unwrap().segments().next().unwrap();
+    assert_eq!((sums.lag_sum, sums.lost_sum, sums.lag_sampled_sum), (Some(Messages(270)), Some(Messages(15)), None));
+    world.sample_partitions = NonZeroUsize::new(PARTITIONS - 1);
+    world.apply_metadata(&metadata(PARTITIONS, &[false; PARTITIONS]), |_| true, Moment(PASS + 5));
+    let snapshot = derive_after(&world, Some(&first), 1);
+    let ix = world.names.get("t").unwrap();
+    let sampled = TopicMeaning { end_sampled_sum: Some(200), start_sampled_sum: Some(20), ..TopicMeaning::default() };
+    assert_eq!(snapshot.topic(ix), sampled);
+    assert_eq!(snapshot.freshness.end(world.topic(ix).unwrap(), PARTITIONS - 1), None);
+    let (commits, _, sums) = snapshot.group("g").unwrap().segments().next().unwrap();
+    assert_eq!(commits.partitions.len(), PARTITIONS - 1);
+    assert_eq!((sums.lag_sum, sums.lost_sum, sums.lag_sampled_sum), (None, None, Some(Messages(180))));
+    assert_eq!((sums.committed_sum, sums.committed_sampled_sum), (None, Some(10)));
+}
+
+#[test]
+fn a_group_that_has_committed_outside_the_sample_only_has_no_sums_and_no_worst_lag() {
+    let mut world = new_world();
+    world.sample_partitions = NonZeroUsize::new(1);
+    let mut pass = simple(0, 100, 5);
+    pass.commits = Some([Ok(None), Ok(None), Ok(Some(5))]);
+    run(&mut world, &pass, 1);
+    let snapshot = derive_after(&world, None, 1);
+    let group = snapshot.group("g").unwrap();
+    let (_, _, sums) = group.segments().next().unwrap();
+    assert_eq!((sums.committed_sampled_sum, sums.lag_sampled_sum, sums.unknown), (None, None, 0));
+    assert_eq!((sums.committed_sum, sums.lag_sum, group.max_lag), (None, None, None));
 }
 
 #[test]

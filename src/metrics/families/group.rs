@@ -109,6 +109,10 @@ pub(super) fn current_offset_sum(snapshot: &Snapshot, group: &GroupMeaning, samp
     by_topic(snapshot, group, samples, |_, lag| lag.committed_sum);
 }
 
+pub(super) fn current_offset_sampled_sum(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
+    by_topic(snapshot, group, samples, |_, lag| lag.committed_sampled_sum);
+}
+
 fn number(messages: Option<Messages>) -> Option<u64> {
     messages.map(|messages| messages.0)
 }
@@ -119,6 +123,10 @@ pub(super) fn lag(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Sampl
 
 pub(super) fn lag_sum(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
     by_topic(snapshot, group, samples, |_, lag| number(lag.lag_sum));
+}
+
+pub(super) fn lag_sampled_sum(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
+    by_topic(snapshot, group, samples, |_, lag| number(lag.lag_sampled_sum));
 }
 
 pub(super) fn topic_max_lag(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {

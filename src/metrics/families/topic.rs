@@ -12,6 +12,12 @@ pub(super) fn partitions(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &m
     }
 }
 
+pub(super) fn sampled_partitions(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    if let Some(sample) = topic.table.sample.filter(|_| snapshot.freshness.is_placed(topic.table)) {
+        samples.sample(&[&topic.table.name], sample.partitions());
+    }
+}
+
 /// A row for each partition of which `value` says something, while the metadata may be shown.
 fn placements<V: Value>(
     snapshot: &Snapshot,
@@ -79,16 +85,26 @@ pub(super) fn oldest_offset(snapshot: &Snapshot, topic: &TopicItem<'_>, samples:
     offsets(topic, samples, |place| snapshot.freshness.start(topic.table, place));
 }
 
-pub(super) fn current_offset_sum(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
-    if let Some(sum) = snapshot.topic(topic.ix).end_sum {
+fn sum(topic: &TopicItem<'_>, samples: &mut Samples<'_>, sum: Option<u64>) {
+    if let Some(sum) = sum {
         samples.sample(&[&topic.table.name], sum);
     }
 }
 
+pub(super) fn current_offset_sum(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    sum(topic, samples, snapshot.topic(topic.ix).end_sum);
+}
+
+pub(super) fn current_offset_sampled_sum(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    sum(topic, samples, snapshot.topic(topic.ix).end_sampled_sum);
+}
+
 pub(super) fn oldest_offset_sum(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
-    if let Some(sum) = snapshot.topic(topic.ix).start_sum {
-        samples.sample(&[&topic.table.name], sum);
-    }
+    sum(topic, samples, snapshot.topic(topic.ix).start_sum);
+}
+
+pub(super) fn oldest_offset_sampled_sum(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    sum(topic, samples, snapshot.topic(topic.ix).start_sampled_sum);
 }
 
 pub(super) fn unknown(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
