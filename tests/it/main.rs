@@ -38,4 +38,5 @@ mod matrix_topics;
 mod moving;
 mod reload;
 mod security;
+mod storm;
 mod truth;
