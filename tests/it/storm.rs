@@ -139,13 +139,15 @@ fn lately(readings: &[Reading], place: Option<&Place>) -> usize {
     };
     let mut first = before(now);
     let Some(place) = place else { return first };
-    // The offsets of a partition without a leader stand for as long as it has none.
-    while let Some(headless) = readings[..=first].iter().rposition(|reading| is_headless(reading, place)) {
-        let reaches = readings[first].at - readings[headless].at < MAX_AGE + AGE_SLACK;
-        let is_known = readings[first..].iter().any(|reading| is_headless(reading, place)) || reaches;
-        let since = readings[..headless].iter().rposition(|reading| !is_headless(reading, place)).unwrap_or(0);
-        let earlier = before(readings[since].at);
-        if !is_known || earlier >= first {
+    // The offsets of a partition without a leader stand for as long as it has none, and until metadata has told that it
+    // has one again.
+    loop {
+        let reach = before(readings[first].at);
+        let mut since_then = (reach..readings.len()).filter(|index| is_headless(&readings[*index], place));
+        let Some(headless) = since_then.next() else { break };
+        let last_with = readings[..headless].iter().rposition(|reading| !is_headless(reading, place)).unwrap_or(0);
+        let earlier = before(readings[last_with].at);
+        if earlier >= first {
             break;
         }
         first = earlier;
