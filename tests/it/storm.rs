@@ -14,7 +14,7 @@ use crate::exporter::Exporter;
 use crate::exposition::{Exposition, Sample};
 use crate::promises::Watcher;
 use crate::simulated::{BUSY, MOVING, PARKED, PARTITIONS, STILL, STOPPED, Simulated};
-use crate::wait::eventually;
+use crate::wait::{eventually, within};
 
 /// The exporter is told that nothing older may be served.
 const MAX_AGE: Duration = Duration::from_secs(8);
@@ -432,10 +432,17 @@ fn a_storm_of_everything_leaves_every_promise_standing() {
         assert_eq!(exporter.get("/-/healthy").status, 200, "never for Kafka's sake");
     }
     storm.end();
-    eventually("all is well after the storm", RECOVERY, || {
+    let calm = within(RECOVERY, || {
         watcher.content();
         all_is_well(&exporter.scrape(), &storm.simulated.world())
     });
+    if let Err(fault) = calm {
+        let log = exporter.output();
+        let tail = log.lines().rev().take(12).collect::<Vec<_>>().join("\n");
+        let groups = exporter.get("/metrics").text();
+        let groups: Vec<&str> = groups.lines().filter(|line| line.starts_with("kafka_consumergroup_info")).collect();
+        panic!("not well {RECOVERY:?} after the storm: {fault}\n{groups:#?}\nthe log, newest line first:\n{tail}");
+    }
     watcher.finish(50);
     let after = exporter.resident_bytes();
     assert!(after < 2 * before + MEMORY_SLACK, "{before} bytes before the storm, {after} after");
