@@ -1,6 +1,7 @@
 //! Whether what a scrape shows is true or absent. The rules are the product's; none of the exporter's own code is used.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::cluster::{Cluster, GroupLife, Log};
@@ -32,6 +33,8 @@ pub(super) struct Check<'a> {
     /// The pass that is under way, or was the last.
     pub(super) pass: u64,
     pub(super) now: Ms,
+    /// What was found of each place so far: every value on it asks.
+    pub(super) oldest_offsets: RefCell<BTreeMap<Place, Ms>>,
 }
 
 pub(super) type Verdict = Result<(), String>;
@@ -66,6 +69,15 @@ impl Check<'_> {
 
     /// The same for a partition's offsets: those of a partition without a leader stand for as long as it has none.
     fn oldest_offset(&self, place: &Place) -> Ms {
+        if let Some(known) = self.oldest_offsets.borrow().get(place) {
+            return *known;
+        }
+        let oldest = self.find_oldest_offset(place);
+        self.oldest_offsets.borrow_mut().insert(place.clone(), oldest);
+        oldest
+    }
+
+    fn find_oldest_offset(&self, place: &Place) -> Ms {
         let mut oldest = self.oldest();
         let partitions = self.cluster.topics.get(&place.0).into_iter().flatten();
         let partitions = partitions.filter_map(|life| life.partitions.get(usize::try_from(place.1).ok()?));
@@ -159,7 +171,7 @@ impl Check<'_> {
             ends.iter().rev().filter(fits).any(|end| {
                 // The start was of the age that may be shown when the pair was made.
                 let oldest_start = oldest_offset.min(commit.at - self.promised.max_age - self.promised.answer);
-                let mut starts = starts.iter().filter(|start| {
+                let mut starts = starts.iter().rev().filter(|start| {
                     start.at >= oldest_start
                         && (stood_still || start.at <= end.at.max(commit.at))
                         && self.is_same_life(&at.0, start, end)

@@ -1,5 +1,6 @@
 //! One run: the exporter's pipeline, polled and published as `serve` does, beside the weather and the scrapes.
 
+use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -204,7 +205,16 @@ impl Stage {
         let (cluster, received) = (&scene.cluster, &scene.received);
         let scraped_since = *self.scraped_since.lock().unwrap();
         let pass = self.kafka.pass.load(Ordering::Relaxed);
-        let check = Check { cluster, received, shown: &shown, promised: self.setup.promised, scraped_since, pass, now };
+        let check = Check {
+            cluster,
+            received,
+            shown: &shown,
+            promised: self.setup.promised,
+            scraped_since,
+            pass,
+            now,
+            oldest_offsets: RefCell::default(),
+        };
         check.all().and_then(|()| check.nothing_vanished(&mut self.seen.lock().unwrap())).map_err(at)?;
         more(&check).map_err(at)
     }
@@ -264,11 +274,6 @@ impl Stage {
             return Err(format!("the poller remembers more and more: {sizes:?}"));
         }
         let told = self.kafka.scene().received.count;
-        eprintln!(
-            "told {told} passes {} sizes {sizes:?} shown {:?}",
-            self.kafka.pass.load(Ordering::Relaxed),
-            self.scrape().lines().count()
-        );
         if told < 1000 * hours { Err(format!("only {told} values were told: the run says nothing")) } else { Ok(()) }
     }
 }

@@ -39,4 +39,5 @@ mod moving;
 mod reload;
 mod sampling;
 mod security;
+mod storm;
 mod truth;
