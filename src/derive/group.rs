@@ -215,7 +215,10 @@ impl Context<'_> {
         let committed = self.commits.offsets[row].get().filter(|_| self.commits.is_current(row))?;
         let end = self.freshness.end(topic, place)?;
         let start = self.freshness.start(topic, place)?;
-        let same_pass = topic.ends[place].round == self.segment.round && topic.starts[place].at <= self.segment.at;
+        let (of_end, of_start) = (&topic.ends[place], &topic.starts[place]);
+        // An end of before the topic's present life belongs to nothing any more, though another's fall began that life.
+        let is_of_this_life = of_end.at >= topic.history_since;
+        let same_pass = is_of_this_life && of_end.round == self.segment.round && of_start.at <= self.segment.at;
         let same_life = self.segment.at >= topic.history_since;
         let stands = || same_life && self.freshness.stands_still(topic, place);
         (same_pass || stands()).then_some((committed, start, end))

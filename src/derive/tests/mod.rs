@@ -175,7 +175,8 @@ impl Oracle {
             (self.told, self.commit, start, end)
         {
             // With a leader only what one pass read, in its order; without one, the ends stand for every commit.
-            let belongs_together = end_at == self.fetched_at + 1 && start_at < self.fetched_at;
+            let of_this_life = end_at >= self.life_since;
+            let belongs_together = of_this_life && end_at == self.fetched_at + 1 && start_at < self.fetched_at;
             // A fall begins another life of the topic, of which a commit of before says nothing.
             if belongs_together || (leaderless && self.fetched_at >= self.life_since) {
                 self.pair = Some(((end - commit.max(start)).max(0), read_at));
