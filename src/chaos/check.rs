@@ -155,7 +155,7 @@ impl Check<'_> {
         let stood_still = oldest_offset < self.oldest();
         let none = VecDeque::new();
         // What was paired before an end was seen to fall says nothing any more, once that pass is over.
-        let falls = self.received.fell.iter().filter(|fall| fall.is_truncation && fall.topic == at.0);
+        let falls = self.received.fell.iter().filter(|fall| fall.is_truncation && fall.place == *at);
         let last_fall = falls.map(|fall| fall.pass).filter(|pass| *pass < self.pass).max().unwrap_or(0);
         let commits = self.received.commits.get(&key).unwrap_or(&none).iter().rev();
         let ends = self.received.ends.get(at).unwrap_or(&none);
@@ -183,7 +183,7 @@ impl Check<'_> {
 
     /// Whether two values are of one life, or of two that nobody can tell apart within a pass: no end fell.
     fn is_same_life(&self, topic: &Arc<str>, early: &Told, late: &Told) -> bool {
-        let fell = |pass| self.received.fell.iter().any(|fall| fall.topic == *topic && fall.pass == pass);
+        let fell = |pass| self.received.fell.iter().any(|fall| fall.place.0 == *topic && fall.pass == pass);
         early.life == late.life || early.pass == late.pass && early.life != 0 && !fell(late.pass)
     }
 

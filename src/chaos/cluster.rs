@@ -174,6 +174,12 @@ impl Cluster {
         self.groups.get(group)?.last().filter(|life| life.is_alive())
     }
 
+    /// Whether a broker coordinates a group, or would: of one that is gone, who did at the end.
+    pub(super) fn coordinates(&self, broker: BrokerId, group: &str) -> bool {
+        let last = self.groups.get(group).and_then(|lives| lives.last());
+        last.is_none_or(|life| life.coordinator.now() == broker)
+    }
+
     pub(super) fn group_mut(&mut self, group: &str) -> Option<&mut GroupLife> {
         self.groups.get_mut(group)?.last_mut().filter(|life| life.is_alive())
     }

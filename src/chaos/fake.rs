@@ -319,8 +319,8 @@ fn describe(asked: &mut Asked<'_>, broker: BrokerId, groups: &[Arc<str>]) -> Vec
         let cluster = &asked.scene.cluster;
         let description = match (trouble, cluster.group(group)) {
             (Some(code), _) => Err(code),
+            (None, _) if !cluster.coordinates(broker, group) => Err(KafkaCode::NOT_COORDINATOR),
             (None, None) => Err(KafkaCode::GROUP_ID_NOT_FOUND),
-            (None, Some(life)) if life.coordinator.now() != broker => Err(KafkaCode::NOT_COORDINATOR),
             (None, Some(life)) => {
                 let about = life.about.now();
                 let topics = life.commits.keys().map(|(topic, _)| topic).filter(|topic| cluster.life(topic).is_some());
@@ -361,7 +361,7 @@ fn commits(
 ) -> Result<CommittedOffsets, KafkaCode> {
     let cluster = &asked.scene.cluster;
     let life = cluster.group(group);
-    if life.is_some_and(|life| life.coordinator.now() != broker) {
+    if !cluster.coordinates(broker, group) {
         return Err(KafkaCode::NOT_COORDINATOR);
     }
     let known: BTreeMap<(Arc<str>, i32), Option<i64>> = life

@@ -32,8 +32,8 @@ const PASS: Ms = 6 * TIMEOUT;
 /// The adaptive engine's longest interval.
 const LONGEST: Ms = 60_000;
 /// How often all faults end, and how long until everything must be right again and is looked at.
-const STORMY: Ms = 50 * 60_000;
-const CALM: Ms = 6 * 60_000;
+const STORMY: Ms = 46 * 60_000;
+const CALM: Ms = 14 * 60_000;
 /// The wall clock at the virtual clock's zero.
 const EPOCH_MS: i64 = 1_700_000_000_000;
 

@@ -43,7 +43,7 @@ pub(super) enum News {
 /// An end that was lower than the one before.
 #[derive(Debug)]
 pub(super) struct Fall {
-    pub(super) topic: Arc<str>,
+    pub(super) place: Place,
     /// In which pass it was seen.
     pub(super) pass: u64,
     pub(super) at: Ms,
@@ -87,12 +87,7 @@ impl Received {
                     let before = self.ends.get(&place).and_then(VecDeque::back);
                     if let Some(before) = before.filter(|before| told.value < before.value) {
                         let is_truncation = before.life == told.life;
-                        self.fell.push_back(Fall {
-                            topic: place.0.clone(),
-                            pass: told.pass,
-                            at: told.at,
-                            is_truncation,
-                        });
+                        self.fell.push_back(Fall { place: place.clone(), pass: told.pass, at: told.at, is_truncation });
                         self.fell.drain(..self.fell.len().saturating_sub(KEPT));
                     }
                     keep(&mut self.ends, place, told);
