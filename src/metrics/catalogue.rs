@@ -263,10 +263,10 @@ families! {
         "Shortest period of a client that scrapes regularly, as learned from its scrapes; absent until there is one.");
     KAFKASCOPE_INTERVAL_STRETCH_RATIO = gauge("kafkascope_interval_stretch_ratio", &[], EXPORTER_BY_CLUSTER,
         "How much longer all intervals are than wanted, so that polling stays within its budget; 1 when it is.");
-    KAFKASCOPE_EFFECTIVE_INTERVAL_SECONDS = gauge("kafkascope_effective_interval_seconds", &["kind", "quantile"],
+    KAFKASCOPE_EFFECTIVE_INTERVAL_SECONDS = gauge("kafkascope_effective_interval_seconds", &["kind", "percentile"],
         EXPORTER_BY_CLUSTER,
         "Interval at which the ends of topics, the commits of groups by topic and the descriptions of groups are asked \
-         for, stretched: half of them (quantile 0.5), 95 % and 99 % are asked for at least so often; absent in mode \
+         for, stretched: half of them (percentile 50), 95 % and 99 % are asked for at least so often; absent in mode \
          fixed.");
     KAFKASCOPE_SCHEDULED_ITEMS = gauge("kafkascope_scheduled_items", &["kind", "pace"], EXPORTER_BY_CLUSTER,
         "Topics, topics of groups and descriptions of groups that moved when they were last asked for, or were quiet; \
@@ -380,6 +380,8 @@ mod tests {
             let of_kafka = family.name.starts_with("kafka_") && family.name != "kafka_exporter_build_info";
             assert_eq!(of_kafka, family.origin.collector.is_some(), "{}", family.name);
             assert!(family.help.ends_with('.') && !family.help.contains('\n'), "{}", family.name);
+            let reserved = family.labels.iter().any(|label| ["quantile", "le"].contains(label));
+            assert!(!reserved, "{} has a label that Prometheus keeps for summaries and histograms", family.name);
         }
     }
 

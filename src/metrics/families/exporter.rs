@@ -63,7 +63,9 @@ pub(super) fn stretch(cluster: &ClusterView, samples: &mut Samples<'_>) {
 pub(super) fn effective_interval(cluster: &ClusterView, samples: &mut Samples<'_>) {
     for kind in &cluster.schedule.intervals {
         for (part, interval) in PERCENTILES.iter().zip(kind.percentiles).filter(|_| kind.moving + kind.quiet > 0) {
-            samples.sample(&[kind.kind, &part.to_string()], interval.as_secs_f64());
+            // Not "quantile": Prometheus keeps that label for summaries.
+            let percentile = (part * 100.0).round().to_string();
+            samples.sample(&[kind.kind, &percentile], interval.as_secs_f64());
         }
     }
 }
