@@ -154,7 +154,7 @@ impl Planner<'_> {
         let is_all_due = due.len() == all && all > 0 && rows <= PARTITIONS_PER_CALL;
         let tick = self.scheduler.tick();
         let is_along = !due.is_empty() && item.is_full_due_along(tick, interval);
-        if group.commits.is_none() || is_all_due || is_along || item.is_full_due(tick, interval) {
+        if is_all_due || is_along || item.is_full_due(tick, interval) {
             return Some(CommitScope::Everything(due));
         }
         (!due.is_empty()).then_some(CommitScope::Topics(due))

@@ -148,6 +148,8 @@ pub struct GroupItem {
     full_at: Option<Moment>,
     full_soon: bool,
     full_failing: bool,
+    /// Whether asking again may go better.
+    full_again: bool,
     /// Its topics, ordered by place.
     pub topics: Vec<GroupTopicItem>,
 }
@@ -165,6 +167,7 @@ impl GroupItem {
             full_at: None,
             full_soon: false,
             full_failing: false,
+            full_again: false,
             topics: Vec::new(),
         }
     }
@@ -203,7 +206,7 @@ impl GroupItem {
     /// Whether all its commits are to be asked for at this tick, whatever else is.
     #[must_use]
     pub fn is_full_due(&self, tick: &Tick, interval: Duration) -> bool {
-        let again = self.full_failing && tick.is_main();
+        let again = self.full_again && tick.is_main();
         again || self.full_soon || self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONE_FROM))
     }
 
@@ -216,12 +219,11 @@ impl GroupItem {
     /// Takes in what became of the question for all its commits.
     pub fn full_answered(&mut self, answer: Answer, tick: &Tick, interval: Duration) {
         self.full_failing = !matches!(answer, Answer::Moved | Answer::Still);
+        self.full_again = matches!(answer, Answer::Failed | Answer::NotAsked);
         self.full_soon = false;
-        if !self.full_failing || answer == Answer::Refused {
-            // The first time after the start all groups are asked at once; from the second on they are spread.
-            let early = if self.full_at.is_none() { interval.mul_f64(0.5 * self.share) } else { Duration::ZERO };
-            self.full_at = Some(Moment(tick.at.0.saturating_sub(u64::try_from(early.as_millis()).unwrap_or(0))));
-        }
+        // The first time after the start all groups are asked at once; from the second on they are spread.
+        let early = if self.full_at.is_none() { interval.mul_f64(0.5 * self.share) } else { Duration::ZERO };
+        self.full_at = Some(Moment(tick.at.0.saturating_sub(u64::try_from(early.as_millis()).unwrap_or(0))));
     }
 
     /// Whether the last question for all its commits was not answered.

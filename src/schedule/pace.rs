@@ -112,6 +112,12 @@ impl Pace {
         interval < (tick.length * tick.divisions).mul_f64(CAN_WAIT) && is_over(elapsed, interval, tick)
     }
 
+    /// Whether its shortest interval is over.
+    #[must_use]
+    pub fn may_be_asked(&self, tick: &Tick, bounds: Bounds) -> bool {
+        self.asked.is_none_or(|asked| is_over(tick.at.since(asked), bounds.min.mul_f64(tick.stretch), tick))
+    }
+
     /// Whether it would be due soon, so that asking along with something else saves a call.
     #[must_use]
     pub fn is_nearly_due(&self, tick: &Tick, bounds: Bounds) -> bool {

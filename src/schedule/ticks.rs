@@ -72,6 +72,10 @@ impl Ticks {
     /// Puts the main ticks in step with a client that scrapes every `period` and last did at `scrape`. A pass takes up to
     /// `pass`.
     pub(super) fn follow(&mut self, period: Duration, scrape: Moment, pass: Duration) {
+        if !is_multiple(period, self.period) {
+            // No phase is right for all of its scrapes.
+            return;
+        }
         let is_same = |phase: &Phase| phase.period.abs_diff(period) <= period.mul_f64(SAME_PERIOD);
         let known = self.phase.filter(is_same);
         if known.is_some_and(|phase| phase.last_scrape == scrape) {
@@ -174,6 +178,12 @@ impl Ticks {
         // Ticks lie on whole milliseconds: the next one may, rounded down, be here already.
         if self.at(number + 1) <= moment { number + 1 } else { number }
     }
+}
+
+/// Whether a period is a whole multiple of another, nearly.
+fn is_multiple(long: Duration, short: Duration) -> bool {
+    let ratio = long.div_duration_f64(short);
+    ratio > 0.5 && (ratio - ratio.round()).abs() < SAME_PERIOD
 }
 
 #[cfg(test)]
