@@ -308,7 +308,7 @@ fn list(asked: &mut Asked<'_>, broker: BrokerId) -> Result<Vec<GroupListing>, Ka
         }
     }
     let named = listings.iter().map(|listing: &GroupListing| listing.group.clone()).collect();
-    asked.news.push(News::Groups(asked.pass, named));
+    asked.news.push(News::Groups(broker, named));
     Ok(listings)
 }
 

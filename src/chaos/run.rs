@@ -1,6 +1,7 @@
 //! One run: the exporter's pipeline, polled and published as `serve` does, beside the weather and the scrapes.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -219,6 +220,19 @@ impl Stage {
         more(&check).map_err(at)
     }
 
+    /// Of names only those are held that exist, or on which a group has committed.
+    fn nothing_is_kept(&self, polling: &Polling) -> Verdict {
+        let scene = self.kafka.scene();
+        let mut named: BTreeSet<Arc<str>> = scene.cluster.living_topics().into_iter().collect();
+        for group in scene.cluster.living_groups().iter().filter_map(|name| scene.cluster.group(name)) {
+            let commits = group.commits.iter().filter(|(_, commit)| commit.now().is_some());
+            named.extend(commits.map(|((topic, _), _)| topic.clone()));
+        }
+        let names = &polling.poller.world().names;
+        let held = (0..names.places()).filter(|place| names.is_taken(*place)).count();
+        if held > named.len() { Err(format!("{held} names are held, of {} in use", named.len())) } else { Ok(()) }
+    }
+
     /// Plays the weather for ever; it is calm at the end of every hour.
     async fn weather(&self) {
         let begun = self.kafka.now();
@@ -262,6 +276,7 @@ impl Stage {
             if phase >= STORMY + CALM - 60_000 && cycle >= calm_seen {
                 calm_seen = cycle + 1;
                 self.check(|check| check.all_is_right())?;
+                self.nothing_is_kept(&polling)?;
                 sizes.push(polling.size());
             }
         }

@@ -37,7 +37,7 @@ pub(super) enum News {
     /// The metadata showed these topics.
     Topics(BTreeSet<Arc<str>>),
     /// A broker listed these groups.
-    Groups(u64, Vec<Arc<str>>),
+    Groups(BrokerId, BTreeSet<Arc<str>>),
 }
 
 /// An end that was lower than the one before.
@@ -63,8 +63,8 @@ pub(super) struct Received {
     pub(super) fell: VecDeque<Fall>,
     /// The topics in the last metadata, and in the one before.
     pub(super) topics: [BTreeSet<Arc<str>>; 2],
-    /// In which pass each group was last listed.
-    pub(super) listed: BTreeMap<Arc<str>, u64>,
+    /// The groups in each broker's last list, and in the one before.
+    pub(super) listed: BTreeMap<BrokerId, [BTreeSet<Arc<str>>; 2]>,
     /// How often each was told, so that a run that says nothing is found out.
     pub(super) count: u64,
 }
@@ -98,7 +98,11 @@ impl Received {
                     self.topics.swap(0, 1);
                     self.topics[0] = topics;
                 }
-                News::Groups(pass, groups) => self.listed.extend(groups.into_iter().map(|group| (group, pass))),
+                News::Groups(broker, groups) => {
+                    let lists = self.listed.entry(broker).or_default();
+                    lists.swap(0, 1);
+                    lists[0] = groups;
+                }
                 News::Leader(place, at, leader) => {
                     let held = self.leaders.entry(place).or_insert((at, leader));
                     if held.1 != leader {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{Check, Verdict};
+use super::cluster::Condition;
 
 /// What the last check saw.
 #[derive(Debug, Default)]
@@ -16,7 +17,8 @@ impl Check<'_> {
         self.shown.all(family).keys().map(|key| key[0].to_owned()).collect()
     }
 
-    /// A topic stays that one of the last two metadata answers showed, a group that was listed in this pass or the last.
+    /// A topic stays that one of the last two metadata answers showed, a group that one of its
+    /// coordinator's last two lists had.
     pub(super) fn nothing_vanished(&self, seen: &mut Seen) -> Verdict {
         let topics = self.names("kafka_topic_unknown_partitions");
         // Groups with commits: others show nothing while they cannot be described.
@@ -30,12 +32,20 @@ impl Check<'_> {
         }
         for gone in seen.groups.difference(&groups) {
             let Some(group) = self.cluster.group(gone).filter(|group| settled(group.born)) else { continue };
-            let was_listed = self.received.listed.get(gone.as_str()).is_some_and(|pass| pass + 1 >= self.pass);
+            let coordinator = group.coordinator.now();
+            let lists = self.received.listed.get(&coordinator).into_iter().flatten();
+            let was_listed = lists.into_iter().any(|list| list.contains(gone.as_str()));
+            // The list that a silent broker gives as a sign of life is no list of groups.
+            let condition = self.cluster.brokers.get(&coordinator).map(|broker| &broker.condition);
+            let is_steady = settled(group.coordinator.since())
+                && condition.is_some_and(|is| is.now() == Condition::Well && settled(is.since()));
             let has_commits = group.commits.values().any(|commit| {
                 commit.during(self.now - self.promised.fresh_within, self.now).all(|value| value.is_some())
             });
-            if was_listed && has_commits {
-                return Err(format!("{gone} is not shown any more, although it was listed in one of the last passes"));
+            if was_listed && is_steady && has_commits {
+                return Err(format!(
+                    "{gone} is not shown any more, although one of its coordinator's last lists had it"
+                ));
             }
         }
         *seen = Seen { topics, groups };
