@@ -286,7 +286,10 @@ impl After<'_> {
         }
         let rows = start..self.table.partitions.len();
         let changed = moved || rows.len() != rows_before;
-        self.changes.push(CommitChange { topic, changed, failed });
+        // An answer about named partitions tells of topics as well on which the group never committed.
+        if known || failed || !rows.is_empty() {
+            self.changes.push(CommitChange { topic, changed, failed });
+        }
         let sample = (terms.sample)(topic);
         // Whether the group still has commits outside the sample, only a full answer tells.
         let may_be_outside = is_outside || (known && matches!(terms.asked, Asked::Named(_)));
@@ -402,7 +405,7 @@ mod tests {
         let rows = [("a", 0, Ok(Some(6))), ("a", 1, Ok(None)), ("c", 0, Ok(None))];
         let (second, changes) = after(&mut names, &rows, Asked::Named(&named), Some(&first), 2);
         let changes: Vec<_> = changes.iter().map(|change| (change.topic, change.changed, change.failed)).collect();
-        assert_eq!(changes, [(a, true, false), (c, false, false)]);
+        assert_eq!(changes, [(a, true, false)], "there is nothing to tell of c, neither now nor before");
         assert_eq!(second.segment(a).unwrap().at, Moment(2000));
         assert_eq!(second.segment(b).unwrap().at, Moment(1000));
         assert_eq!(second.segment(c), None, "nothing is committed there");

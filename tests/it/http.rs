@@ -1,6 +1,6 @@
 //! One HTTP/1.1 request at a time over loopback, with nothing between the test and the bytes.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -70,6 +70,75 @@ pub(crate) fn request(
     let mut raw = Vec::new();
     stream.read_to_end(&mut raw).map_err(said)?;
     parse(&raw, method == "HEAD").map_err(|fault| format!("{method} http://{address}{target}: {fault}"))
+}
+
+/// A connection that is kept from one request to the next, as Prometheus keeps its own.
+pub(crate) struct Kept {
+    address: SocketAddr,
+    stream: BufReader<TcpStream>,
+}
+
+impl Kept {
+    /// Connects.
+    pub(crate) fn open(address: SocketAddr) -> Result<Self, String> {
+        let said = |error: std::io::Error| format!("connecting to {address}: {error}");
+        let stream = TcpStream::connect_timeout(&address, BOUND).map_err(said)?;
+        stream.set_read_timeout(Some(BOUND)).map_err(said)?;
+        stream.set_write_timeout(Some(BOUND)).map_err(said)?;
+        Ok(Self { address, stream: BufReader::new(stream) })
+    }
+
+    /// GET on this connection, which stays open.
+    pub(crate) fn get(&mut self, target: &str) -> Result<Response, String> {
+        let address = self.address;
+        let said = |fault: &dyn std::fmt::Display| format!("GET http://{address}{target}: {fault}");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        self.stream.get_mut().write_all(request.as_bytes()).map_err(|error| said(&error))?;
+        let mut raw = Vec::new();
+        self.answer(&mut raw).map_err(|error| said(&error))?;
+        parse(&raw, false).map_err(|fault| said(&fault))
+    }
+
+    /// Reads one answer and no byte more.
+    fn answer(&mut self, raw: &mut Vec<u8>) -> std::io::Result<()> {
+        let mut length = None;
+        loop {
+            let line = self.line(raw)?;
+            match line.split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.trim().parse().ok()
+                }
+                Some(_) => {}
+                None if line.trim().is_empty() => break,
+                None => {}
+            }
+        }
+        if let Some(length) = length {
+            return self.exactly(length, raw);
+        }
+        loop {
+            let line = self.line(raw)?;
+            let size = usize::from_str_radix(line.trim(), 16).map_err(std::io::Error::other)?;
+            self.exactly(size + 2, raw)?;
+            if size == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn line(&mut self, raw: &mut Vec<u8>) -> std::io::Result<String> {
+        let from = raw.len();
+        if self.stream.read_until(b'\n', raw)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(String::from_utf8_lossy(&raw[from..]).into_owned())
+    }
+
+    fn exactly(&mut self, length: usize, raw: &mut Vec<u8>) -> std::io::Result<()> {
+        let from = raw.len();
+        raw.resize(from + length, 0);
+        self.stream.read_exact(&mut raw[from..])
+    }
 }
 
 fn parse(raw: &[u8], bodiless: bool) -> Result<Response, String> {

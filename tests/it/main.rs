@@ -24,7 +24,9 @@ mod wait;
 
 mod compare;
 mod harness;
+mod witness;
 
+mod adaptive;
 mod bad_input;
 mod commands;
 mod docs;

@@ -9,7 +9,7 @@ use crate::exporter::Exporter;
 use crate::exposition::Exposition;
 use crate::kafka::truth::Truth;
 use crate::kafka::{Cluster, Driver, Protocol, Version, at, shared};
-use crate::truth::QUICK;
+use crate::truth::ADAPTIVE;
 use crate::wait::eventually;
 
 /// For brokers to go and come, and for Kafka's housekeeping.
@@ -77,7 +77,7 @@ fn topics_that_lose_records_grow_or_hold_a_transaction() {
     driver.create_topic("shape-empty", 3).unwrap();
     driver.produce("shape-cut", 0, 100).unwrap();
     driver.commit("shape-slow", &[at("shape-cut", 0, 10), at("shape-empty", 1, 0)]).unwrap();
-    let exporter = Exporter::start(&shared().bootstrap(), &QUICK);
+    let exporter = Exporter::start(&shared().bootstrap(), &ADAPTIVE);
     exporter.ready();
     let slow = [("consumergroup", "shape-slow"), ("topic", "shape-cut")];
     let lost_and_lag = |exposition: &Exposition| {
@@ -180,7 +180,7 @@ fn topics_without_a_leader_and_commits_on_what_is_gone() {
         ];
         driver.commit(&format!("pair-group-{number}"), &commits).unwrap();
     }
-    let exporter = Exporter::start(&cluster.bootstrap(), &QUICK);
+    let exporter = Exporter::start(&cluster.bootstrap(), &ADAPTIVE);
     exporter.ready();
     let (truth, _) = agrees(&exporter, driver, PREFIX);
     let [stays, goes] = [1, 2].map(|broker| {
@@ -268,7 +268,7 @@ fn without_a_leader(exposition: &Exposition, before: &Truth, groups: [&String; 2
 
 /// An exporter that never saw the partition's leader does not know its offsets, and says so.
 fn starts_without_a_leader(cluster: &Cluster, prefix: &str) {
-    let exporter = Exporter::start(&cluster.bootstrap(), &QUICK);
+    let exporter = Exporter::start(&cluster.bootstrap(), &ADAPTIVE);
     exporter.ready();
     let told = |name: &str| name != "kafka_broker_up";
     eventually("the exporter agrees with Kafka on what is left", SOON, || {

@@ -21,6 +21,10 @@ const ONE_PASS: Duration = Duration::from_secs(60);
 /// The flags of an exporter that polls as often as it may.
 pub(crate) const QUICK: [&str; 4] = ["--interval", "1s", "--request-timeout", "5s"];
 
+/// The flags of an exporter that polls adaptively, and all in a few seconds, however slow it is.
+pub(crate) const ADAPTIVE: [&str; 8] =
+    ["--min-interval", "1s", "--max-interval", "3s", "--request-timeout", "5s", "--budget-cpu", "100%"];
+
 /// Topics and groups of every common kind under a prefix; when it returns, nothing moves any more.
 fn populate(driver: &Driver, prefix: &str, protocols: &[Protocol]) {
     let name = |suffix: &str| format!("{prefix}{suffix}");
