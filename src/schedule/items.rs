@@ -148,6 +148,8 @@ pub struct GroupItem {
     full_at: Option<Moment>,
     full_soon: bool,
     full_failing: bool,
+    /// Whether it is asked again at the next main tick.
+    full_again: bool,
     /// Its topics, ordered by place.
     pub topics: Vec<GroupTopicItem>,
 }
@@ -165,6 +167,7 @@ impl GroupItem {
             full_at: None,
             full_soon: false,
             full_failing: false,
+            full_again: false,
             topics: Vec::new(),
         }
     }
@@ -185,6 +188,13 @@ impl GroupItem {
         self.full_soon = true;
     }
 
+    /// What of it failed is asked for at once.
+    pub fn retry(&mut self) {
+        self.membership.retry();
+        self.topics.iter_mut().for_each(|item| item.pace.retry());
+        self.full_soon |= self.full_failing;
+    }
+
     /// The bounds of its description.
     #[must_use]
     pub fn bounds(&self, rules: &BoundsRules, cluster: Bounds) -> Bounds {
@@ -203,21 +213,27 @@ impl GroupItem {
     /// Whether all its commits are to be asked for at this tick, whatever else is.
     #[must_use]
     pub fn is_full_due(&self, tick: &Tick, interval: Duration) -> bool {
-        let again = self.full_failing && tick.is_main();
-        again || self.full_soon || self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONE_FROM))
+        if self.full_soon {
+            return true;
+        }
+        if self.full_again {
+            return tick.is_main();
+        }
+        self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONE_FROM))
     }
 
     /// Whether all its commits are to be asked for if some are anyway.
     #[must_use]
     pub fn is_full_due_along(&self, tick: &Tick, interval: Duration) -> bool {
-        self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONG_FROM))
+        !self.full_again && self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONG_FROM))
     }
 
     /// Takes in what became of the question for all its commits.
     pub fn full_answered(&mut self, answer: Answer, tick: &Tick, interval: Duration) {
         self.full_failing = !matches!(answer, Answer::Moved | Answer::Still);
+        self.full_again = self.full_failing && answer != Answer::Refused;
         self.full_soon = false;
-        if !self.full_failing || answer == Answer::Refused {
+        if !self.full_again {
             // The first time after the start all groups are asked at once; from the second on they are spread.
             let early = if self.full_at.is_none() { interval.mul_f64(0.5 * self.share) } else { Duration::ZERO };
             self.full_at = Some(Moment(tick.at.0.saturating_sub(u64::try_from(early.as_millis()).unwrap_or(0))));
@@ -228,6 +244,11 @@ impl GroupItem {
     #[must_use]
     pub fn is_full_failing(&self) -> bool {
         self.full_failing
+    }
+
+    /// Forgets all topics but these, ordered by place.
+    pub fn retain_topics(&mut self, of_group: &[TopicIx]) {
+        self.topics.retain(|item| of_group.binary_search(&item.topic).is_ok());
     }
 
     /// One of its topics, a new one if it is not known yet.
