@@ -56,7 +56,9 @@ impl Brokers {
     }
 
     /// Closes the breakers of the brokers whose probes were answered since the last pass; the others' stay open longer.
-    pub(super) async fn harvest_probes<K: KafkaApi>(&mut self, asker: &Asker<K>, now: Moment) {
+    /// Returns whether there were any.
+    pub(super) async fn harvest_probes<K: KafkaApi>(&mut self, asker: &Asker<K>, now: Moment) -> bool {
+        let mut recovered = false;
         let done: Vec<BrokerId> =
             self.probes.iter().filter(|(_, probe)| probe.is_finished()).map(|(broker, _)| *broker).collect();
         for broker in done {
@@ -64,10 +66,12 @@ impl Brokers {
             // A probe that panicked did not find the broker well either.
             if probe.await.unwrap_or(false) {
                 asker.breakers().recovered(broker);
+                recovered = true;
             } else {
                 asker.breakers().probe_failed(broker, now);
             }
         }
+        recovered
     }
 
     /// Sends a probe to every silent broker whose backoff is over. Nobody waits for it, and it takes no place among the

@@ -57,6 +57,8 @@ pub(super) async fn ask<K: KafkaApi>(
     report: &mut PassReport,
 ) -> Vec<Outcome> {
     let round = world.round;
+    let is_member = |question: &CommitQuestion| super::brokers::members(world).any(|id| id == question.coordinator);
+    let (questions, away): (Vec<_>, Vec<_>) = questions.into_iter().partition(is_member);
     let calls = calls(world, questions, scope);
     calls.iter().for_each(|(coordinator, calls)| report.count_requests(*coordinator, calls.len()));
     let mut answers = pin!(asker.answers(calls, |coordinator, call: Call| async move {
@@ -65,7 +67,12 @@ pub(super) async fn ask<K: KafkaApi>(
         let result: Result<CommittedOffsets, KafkaError> = asker.broker(Operation::OffsetFetch, target, asked).await;
         (call, ReadAt { round, instants: clock.now() }, result)
     }));
-    let mut outcomes = Vec::new();
+    // Nobody can be asked about the groups whose coordinator is not in the cluster.
+    let not_asked = |CommitQuestion { group, topics, .. }: CommitQuestion| {
+        let is_full = matches!(topics, CommitScope::Everything(_));
+        Outcome { group, is_full, due: topics.due().to_vec(), result: Err(Answer::NotAsked) }
+    };
+    let mut outcomes: Vec<Outcome> = away.into_iter().map(not_asked).collect();
     while let Some((call, read, result)) = answers.next().await {
         let Call { group, is_full, due, named, .. } = call;
         let result = match result {

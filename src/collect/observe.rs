@@ -7,7 +7,7 @@ use super::clock::Clock;
 use super::commits;
 use super::offsets::Outcome;
 use super::pass::Poller;
-use super::plan::{CommitScope, Sweep, full_interval, is_behind};
+use super::plan::{CommitScope, Sweep, full_interval, is_behind, topics_of};
 use super::report::{CacheUse, PassReport};
 use crate::kafka::KafkaApi;
 use crate::model::OffsetSpec;
@@ -102,7 +102,11 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let committed = world.groups.iter().filter_map(|group| group.commits.as_ref());
         let rows: usize = committed.map(|commits| commits.partitions.len()).sum();
         self.scheduler.resize(partitions + rows);
-        self.scheduler.retain_group_topics(|topic| world.topics.get(topic.index()).is_some_and(Option::is_some));
+        for group in world.groups.iter() {
+            if let Some(item) = self.scheduler.group_mut(&group.name) {
+                item.retain_topics(&topics_of(world, group));
+            }
+        }
     }
 
     /// Counts everything as served from memory; what is asked for all the same is taken off by `count_misses`.
@@ -173,6 +177,9 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
                 ends.fell.extend(self.world.topic(*ix).map(|table| table.name.clone()));
             }
             self.scheduler.topic_answered(*ix, spec, outcome.answer(), outcome.advanced);
+            if outcome.is_incomplete() {
+                self.scheduler.topic_incomplete(*ix, spec);
+            }
         }
         ends
     }
@@ -222,7 +229,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         ends: &Ends,
         report: &mut PassReport,
     ) -> Answer {
-        let change = changes.iter().find(|change| change.topic == topic);
+        // They are ordered by place.
+        let change = changes.binary_search_by_key(&topic, |change| change.topic).ok().map(|place| changes[place]);
         let changed = change.is_some_and(|change| change.changed);
         let Some(group) = self.world.groups.get(&outcome.group) else { return Answer::Still };
         let members = group.membership.as_ref().map(|membership| (membership.members, membership.is_simple));
@@ -250,7 +258,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     /// The topics whose lags are out of date after a round: ends that moved unexpectedly, and commits that moved on topics
     /// whose ends were not asked for.
     pub(super) fn moved_unasked(&self, asked: &[commits::Outcome], ends: &Ends) -> BTreeSet<TopicIx> {
-        if self.scheduler.is_fixed() || !self.has(CollectorName::Commits) {
+        let pairs = self.has(CollectorName::Commits) && self.has(CollectorName::Offsets);
+        if self.scheduler.is_fixed() || !pairs {
             return BTreeSet::new();
         }
         let mut topics = BTreeSet::new();

@@ -28,6 +28,8 @@ pub(super) struct Outcome {
     pub(super) advanced: u64,
     /// Whether an end fell.
     pub(super) fell: bool,
+    /// Whether some of it was told.
+    told: bool,
     /// What went wrong with a part of it.
     failure: Option<Answer>,
 }
@@ -37,9 +39,16 @@ impl Outcome {
     pub(super) fn answer(&self) -> Answer {
         match self.failure {
             _ if self.changed => Answer::Moved,
+            // The other part was asked: it must not be at every tick.
+            Some(Answer::NotAsked) if self.told => Answer::Failed,
             Some(failure) => failure,
             None => Answer::Still,
         }
+    }
+
+    /// Whether a part of it was not told.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// The worse of two failures is the one to ask again for.
@@ -127,6 +136,7 @@ fn note_rows(
         if rows.len() < topic.partitions.len() {
             outcome.fail(Answer::Failed);
         }
+        outcome.told |= rows.iter().any(|row| row.offset.is_ok());
         for code in rows.iter().filter_map(|row| row.offset.err()) {
             outcome.fail(if code.is_retriable() { Answer::Failed } else { Answer::Refused });
         }

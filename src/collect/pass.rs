@@ -90,7 +90,9 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let begun = self.clock.now().moment;
         let mut report = PassReport::default();
         report.is_main = tick.is_main();
-        self.brokers.harvest_probes(&self.asker, self.clock.now().moment).await;
+        if self.brokers.harvest_probes(&self.asker, self.clock.now().moment).await {
+            self.scheduler.retry_failing();
+        }
         let looks = report.is_main || self.look_again.is_due();
         if looks {
             self.look(&mut report).await;
@@ -122,7 +124,9 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             groups: self.has(CollectorName::Groups),
             commits: self.has(CollectorName::Commits),
         };
-        Planner { world: &self.world, scheduler: &self.scheduler, enabled }
+        let breakers = self.asker.breakers();
+        let reachable = brokers::members(&self.world).filter(|broker| breakers.lets_through(*broker)).collect();
+        Planner { world: &self.world, scheduler: &self.scheduler, enabled, reachable }
     }
 
     pub(super) fn has(&self, collector: CollectorName) -> bool {

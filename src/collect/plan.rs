@@ -71,6 +71,8 @@ pub(super) struct Planner<'a> {
     pub(super) world: &'a World,
     pub(super) scheduler: &'a Scheduler,
     pub(super) enabled: Enabled,
+    /// The brokers that are in the cluster and not left alone.
+    pub(super) reachable: BTreeSet<BrokerId>,
 }
 
 impl Planner<'_> {
@@ -87,7 +89,7 @@ impl Planner<'_> {
                 sweep.describe.push(group.name.clone());
             }
             if self.enabled.commits {
-                sweep.commits.push(self.question(group, CommitScope::Everything(self.topics_of(group))));
+                sweep.commits.push(self.question(group, CommitScope::Everything(topics_of(self.world, group))));
             }
         }
         sweep
@@ -120,7 +122,7 @@ impl Planner<'_> {
     pub(super) fn topics(&self, topics: BTreeSet<TopicIx>) -> Sweep {
         let mut sweep = Sweep::default();
         for group in self.world.groups.iter().filter(|_| self.enabled.commits) {
-            let due: Vec<TopicIx> = self.topics_of(group).into_iter().filter(|ix| topics.contains(ix)).collect();
+            let due: Vec<TopicIx> = topics_of(self.world, group).into_iter().filter(|ix| topics.contains(ix)).collect();
             if !due.is_empty() {
                 sweep.commits.push(self.question(group, CommitScope::Topics(due)));
             }
@@ -133,18 +135,8 @@ impl Planner<'_> {
         CommitQuestion { group: group.name.clone(), coordinator: group.coordinator, topics }
     }
 
-    /// The existing topics that a group has committed on or holds partitions of, ordered by place.
-    pub(super) fn topics_of(&self, group: &GroupTable) -> Vec<TopicIx> {
-        let committed = group.commits.iter().flat_map(|commits| &commits.segments).map(|segment| segment.topic);
-        let assigned = group.membership.iter().flat_map(|member| &member.assignment).map(|assigned| assigned.topic);
-        let mut topics: Vec<TopicIx> = committed.chain(assigned).filter(|ix| self.world.topic(*ix).is_some()).collect();
-        topics.sort_unstable();
-        topics.dedup();
-        topics
-    }
-
     fn due_commits(&self, group: &GroupTable, item: &GroupItem, ends: &BTreeSet<TopicIx>) -> Option<CommitScope> {
-        let topics = self.topics_of(group);
+        let topics = topics_of(self.world, group);
         let all = topics.len();
         let is_due = |ix: &TopicIx| self.scheduler.is_group_topic_due(item, *ix, ends.contains(ix));
         let due: Vec<TopicIx> = topics.into_iter().filter(is_due).collect();
@@ -166,7 +158,9 @@ impl Planner<'_> {
         if !self.enabled.offsets {
             return;
         }
-        for question in &sweep.commits {
+        // Nobody answers for the commits of the others: what goes with them need not be asked for either.
+        let is_asked = |question: &&CommitQuestion| self.reachable.contains(&question.coordinator);
+        for question in sweep.commits.iter().filter(is_asked) {
             let group = self.world.groups.get(&question.group);
             for topic in question.topics.due() {
                 sweep.ends.insert(*topic);
@@ -176,6 +170,16 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// The existing topics that a group has committed on or holds partitions of, ordered by place.
+pub(super) fn topics_of(world: &World, group: &GroupTable) -> Vec<TopicIx> {
+    let committed = group.commits.iter().flat_map(|commits| &commits.segments).map(|segment| segment.topic);
+    let assigned = group.membership.iter().flat_map(|member| &member.assignment).map(|assigned| assigned.topic);
+    let mut topics: Vec<TopicIx> = committed.chain(assigned).filter(|ix| world.topic(*ix).is_some()).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    topics
 }
 
 /// Whether a group's commits on a topic are behind the ends, as far as both are known.

@@ -26,7 +26,7 @@ fn topic<'a>(table: &'a TopicTable, freshness: &'a Freshness) -> impl Iterator<I
 fn group(meaning: &GroupMeaning) -> impl Iterator<Item = Moment> + '_ {
     let commits = meaning.table.commits.iter().flat_map(|commits| {
         commits.segments.iter().flat_map(move |segment| {
-            let stale = commits.stale.iter().filter(|(row, _)| segment.rows.contains(row)).map(|(_, at)| *at);
+            let stale = commits.stale_in(segment).iter().map(|(_, at)| *at);
             std::iter::once(segment.at).chain(stale).map(|at| at.plus(segment.max_age.get()))
         })
     });

@@ -49,6 +49,15 @@ impl Scheduler {
         }
     }
 
+    /// Takes note that an answer about a topic's offsets left a part open, whatever else it told.
+    pub fn topic_incomplete(&mut self, topic: TopicIx, spec: OffsetSpec) {
+        match (self.topic_mut(topic), spec) {
+            (Some((item, _)), OffsetSpec::Earliest) => item.starts.note_failing(),
+            (Some((item, _)), OffsetSpec::Latest) => item.ends.note_failing(),
+            (None, _) => {}
+        }
+    }
+
     /// Whether a group's description is to be asked for at this tick.
     #[must_use]
     pub fn is_group_due(&self, group: &GroupItem) -> bool {

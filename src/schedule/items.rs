@@ -148,7 +148,7 @@ pub struct GroupItem {
     full_at: Option<Moment>,
     full_soon: bool,
     full_failing: bool,
-    /// Whether asking again may go better.
+    /// Whether it is asked again at the next main tick.
     full_again: bool,
     /// Its topics, ordered by place.
     pub topics: Vec<GroupTopicItem>,
@@ -188,6 +188,13 @@ impl GroupItem {
         self.full_soon = true;
     }
 
+    /// What of it failed is asked for at once.
+    pub fn retry(&mut self) {
+        self.membership.retry();
+        self.topics.iter_mut().for_each(|item| item.pace.retry());
+        self.full_soon |= self.full_failing;
+    }
+
     /// The bounds of its description.
     #[must_use]
     pub fn bounds(&self, rules: &BoundsRules, cluster: Bounds) -> Bounds {
@@ -206,30 +213,42 @@ impl GroupItem {
     /// Whether all its commits are to be asked for at this tick, whatever else is.
     #[must_use]
     pub fn is_full_due(&self, tick: &Tick, interval: Duration) -> bool {
-        let again = self.full_again && tick.is_main();
-        again || self.full_soon || self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONE_FROM))
+        if self.full_soon {
+            return true;
+        }
+        if self.full_again {
+            return tick.is_main();
+        }
+        self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONE_FROM))
     }
 
     /// Whether all its commits are to be asked for if some are anyway.
     #[must_use]
     pub fn is_full_due_along(&self, tick: &Tick, interval: Duration) -> bool {
-        self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONG_FROM))
+        !self.full_again && self.full_at.is_none_or(|at| tick.at.since(at) >= interval.mul_f64(ALONG_FROM))
     }
 
     /// Takes in what became of the question for all its commits.
     pub fn full_answered(&mut self, answer: Answer, tick: &Tick, interval: Duration) {
         self.full_failing = !matches!(answer, Answer::Moved | Answer::Still);
-        self.full_again = matches!(answer, Answer::Failed | Answer::NotAsked);
+        self.full_again = self.full_failing && answer != Answer::Refused;
         self.full_soon = false;
-        // The first time after the start all groups are asked at once; from the second on they are spread.
-        let early = if self.full_at.is_none() { interval.mul_f64(0.5 * self.share) } else { Duration::ZERO };
-        self.full_at = Some(Moment(tick.at.0.saturating_sub(u64::try_from(early.as_millis()).unwrap_or(0))));
+        if !self.full_again {
+            // The first time after the start all groups are asked at once; from the second on they are spread.
+            let early = if self.full_at.is_none() { interval.mul_f64(0.5 * self.share) } else { Duration::ZERO };
+            self.full_at = Some(Moment(tick.at.0.saturating_sub(u64::try_from(early.as_millis()).unwrap_or(0))));
+        }
     }
 
     /// Whether the last question for all its commits was not answered.
     #[must_use]
     pub fn is_full_failing(&self) -> bool {
         self.full_failing
+    }
+
+    /// Forgets all topics but these, ordered by place.
+    pub fn retain_topics(&mut self, of_group: &[TopicIx]) {
+        self.topics.retain(|item| of_group.binary_search(&item.topic).is_ok());
     }
 
     /// One of its topics, a new one if it is not known yet.

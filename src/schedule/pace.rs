@@ -11,6 +11,12 @@ const QUIET_FACTOR: f64 = 1.2;
 const CAN_WAIT: f64 = 0.8;
 /// What was asked for in vain is asked for again after a tick, then after twice the time, up to its interval.
 const MAX_DOUBLINGS: u8 = 6;
+/// A value may be so many intervals old, unless that is configured.
+const INTERVALS_OF_MAX_AGE: u32 = 3;
+/// But always so old.
+const MIN_MAX_AGE: Duration = Duration::from_secs(120);
+/// A value is asked for again so many ticks before it gets too old: one until the next, one for the pass.
+const TICKS_BEFORE_TOO_OLD: u32 = 2;
 
 /// One turn of the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,9 +31,20 @@ pub struct Tick {
     pub length: Duration,
     /// How much longer all intervals are than wanted, to stay within the budget; at least 1.
     pub stretch: f64,
+    /// How old values may get, where that is configured.
+    pub max_age: Option<Duration>,
 }
 
 impl Tick {
+    /// How old a value may get that is asked for again after this stretched interval at the latest.
+    #[must_use]
+    pub fn max_age(&self, interval: Duration) -> Duration {
+        self.max_age.unwrap_or_else(|| (interval * INTERVALS_OF_MAX_AGE).max(MIN_MAX_AGE))
+    }
+
+    /// How many intervals old a value may at least get when its age is not configured.
+    pub(super) const INTERVALS_OF_MAX_AGE: u32 = INTERVALS_OF_MAX_AGE;
+
     /// Whether all that moves is asked for.
     #[must_use]
     pub fn is_main(&self) -> bool {
@@ -63,6 +80,9 @@ pub struct Pace {
     asked: Option<Moment>,
     /// The interval while it is quiet, unstretched, in milliseconds.
     interval_ms: u32,
+    /// The longest interval that was to come, stretched, when it was last asked for: what it told then may get so old as
+    /// goes with it. In milliseconds.
+    promised_ms: u32,
     moving: bool,
     /// Whether it is to be asked for at the next tick, whatever its interval.
     soon: bool,
@@ -73,7 +93,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { asked: None, interval_ms: 0, moving: true, soon: false, failures: 0, failing: false }
+        Self { asked: None, interval_ms: 0, promised_ms: 0, moving: true, soon: false, failures: 0, failing: false }
     }
 }
 
@@ -102,6 +122,11 @@ impl Pace {
         if self.failures > 0 {
             let wait = tick.length * (1 << (self.failures - 1).min(MAX_DOUBLINGS));
             return is_over(elapsed, wait.min(self.interval(tick, bounds)), tick);
+        }
+        // All intervals may have become longer meanwhile, and a configured age may be short.
+        let oldest = tick.max_age(Duration::from_millis(u64::from(self.promised_ms)));
+        if elapsed + tick.length * TICKS_BEFORE_TOO_OLD > oldest {
+            return true;
         }
         let interval = self.interval(tick, bounds);
         if tick.is_main() {
@@ -140,6 +165,7 @@ impl Pace {
             return;
         }
         self.asked = Some(tick.at);
+        self.promised_ms = milliseconds(self.longest_next(tick, bounds));
         self.soon = false;
         self.failures = if answer == Answer::Failed { self.failures.saturating_add(1) } else { 0 };
         match answer {
@@ -147,6 +173,16 @@ impl Pace {
             Answer::Still | Answer::Refused => self.cool(tick, bounds),
             Answer::Failed | Answer::NotAsked => {}
         }
+    }
+
+    /// Takes note that the last answer left a part open.
+    pub fn note_failing(&mut self) {
+        self.failing = true;
+    }
+
+    /// What failed may be told now: it is asked for at the next tick.
+    pub fn retry(&mut self) {
+        self.soon |= self.failing;
     }
 
     /// Whether what it shows is not what it would show if all were well.
@@ -191,7 +227,14 @@ mod tests {
 
     fn tick(second: u64) -> Tick {
         let index = u32::try_from(second / 5 % 3).unwrap_or(0);
-        Tick { at: Moment(second * 1000), index, divisions: 3, length: Duration::from_secs(5), stretch: 1.0 }
+        Tick {
+            at: Moment(second * 1000),
+            index,
+            divisions: 3,
+            length: Duration::from_secs(5),
+            stretch: 1.0,
+            max_age: None,
+        }
     }
 
     /// The seconds at which something is asked for that moves at each reading for which `moves` holds.

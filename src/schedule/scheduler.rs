@@ -11,10 +11,6 @@ use super::{ASSUMED_SCRAPE_PERIOD, Bounds, BoundsRules, Budget, Cost, Rhythm, St
 use crate::model::{MaxAge, Moment};
 use crate::state::TopicIx;
 
-/// A value may be three intervals old, unless that is configured.
-const INTERVALS_OF_MAX_AGE: u32 = 3;
-/// But always so old.
-const MIN_MAX_AGE: Duration = Duration::from_secs(120);
 /// How many passes are remembered, to know how long they take.
 const PASSES: usize = 128;
 /// What the period is multiplied by at every main tick that nobody has scraped before.
@@ -89,7 +85,7 @@ impl Scheduler {
     pub fn new(rules: Rules, now: Moment) -> Self {
         let cluster = rules.bounds.of_cluster(0);
         let ticks = Ticks::new(now, rules.fixed.unwrap_or(ASSUMED_SCRAPE_PERIOD), 1);
-        let tick = Tick { at: now, index: 0, divisions: 1, length: ticks.length(), stretch: 1.0 };
+        let tick = ticks.tick(now, 0);
         let mut scheduler = Self {
             rules,
             cluster,
@@ -146,16 +142,31 @@ impl Scheduler {
         self.ticks.next()
     }
 
+    /// When the next tick is, if nothing changes.
+    #[cfg(test)]
+    pub(crate) fn next_for_tests(&self) -> Moment {
+        self.ticks.next()
+    }
+
     /// The time between two main ticks before it is stretched: the scrapes' period, within the bounds.
     fn wanted_period(&self) -> Duration {
         let learned = self.scrape_period.unwrap_or(ASSUMED_SCRAPE_PERIOD);
         learned.clamp(self.cluster.min, self.cluster.max)
     }
 
+    /// What is read at main ticks only, such as the metadata, must not get too old between two.
+    fn longest_period(&self) -> Duration {
+        let age = self.rules.bounds.max_age.unwrap_or(Duration::MAX);
+        (age / 2).max(self.cluster.min)
+    }
+
     fn set_period(&mut self) {
         let (period, shortest) = match self.rules.fixed {
             Some(interval) => (interval, interval),
-            None => (self.wanted_period().mul_f64(self.drift), self.rules.bounds.shortest(self.cluster)),
+            None => (
+                self.wanted_period().mul_f64(self.drift).min(self.longest_period()),
+                self.rules.bounds.shortest(self.cluster),
+            ),
         };
         let divisions = period.as_millis() / shortest.as_millis().max(1);
         self.ticks.set_period(period, u32::try_from(divisions).unwrap_or(u32::MAX), self.stretch.ratio());
@@ -166,7 +177,10 @@ impl Scheduler {
         self.tick = self.ticks.take(now);
         if self.tick.is_main() && !self.is_fixed() {
             self.settle_cost();
+            // What is asked for now lasts until the next main tick: that may be further away than the last one was.
+            self.tick = self.ticks.tick(self.tick.at, self.tick.index);
         }
+        self.tick.max_age = self.rules.bounds.max_age;
         self.tick
     }
 
@@ -186,14 +200,16 @@ impl Scheduler {
     /// Compares what the last period cost with the budget.
     fn settle_cost(&mut self) {
         let cost = std::mem::take(&mut self.cost);
-        // What came before the first main tick was the first reading of everything.
+        if self.passes.is_empty() {
+            // What comes before the second main tick is the first reading of everything: it says nothing of those to come.
+            return;
+        }
         if let Some(since) = self.cost_since {
             let elapsed = self.tick.at.since(since);
-            let longest = self
-                .rules
-                .bounds
-                .max_age
-                .map_or(f64::MAX, |age| age.div_duration_f64(self.cluster.max * INTERVALS_OF_MAX_AGE).max(1.0));
+            let longest =
+                self.rules.bounds.max_age.map_or(f64::MAX, |age| {
+                    age.div_duration_f64(self.cluster.max * Tick::INTERVALS_OF_MAX_AGE).max(1.0)
+                });
             self.stretch.observe(cost, elapsed, self.rules.budget, longest);
             self.set_period();
         }
@@ -220,13 +236,10 @@ impl Scheduler {
     /// How old something may get that is asked for at this interval, stretched.
     #[must_use]
     pub fn max_age(&self, interval: Duration) -> MaxAge {
-        let automatic = || {
-            let period = self.tick.length * self.tick.divisions;
-            // On a plain timer the time between two ticks is the interval of everything.
-            let between = if self.is_fixed() { period } else { interval.max(period) };
-            (between * INTERVALS_OF_MAX_AGE).max(MIN_MAX_AGE)
-        };
-        MaxAge::new(self.rules.bounds.max_age.unwrap_or_else(automatic))
+        let period = self.tick.length * self.tick.divisions;
+        // On a plain timer the time between two ticks is the interval of everything.
+        let between = if self.is_fixed() { period } else { interval.max(period) };
+        MaxAge::new(self.tick.max_age(between))
     }
 
     /// How old what every main tick tells may get.
@@ -285,9 +298,13 @@ impl Scheduler {
         self.groups.entry(name.clone()).or_insert_with(|| GroupItem::new(name, coordinator, rules))
     }
 
-    /// Forgets the topics of groups for which `exists` is false.
-    pub fn retain_group_topics(&mut self, exists: impl Fn(TopicIx) -> bool) {
-        self.groups.values_mut().for_each(|group| group.topics.retain(|item| exists(item.topic)));
+    /// What failed may be told now: a broker answers again.
+    pub fn retry_failing(&mut self) {
+        for item in self.topics.iter_mut().flatten() {
+            item.ends.retry();
+            item.starts.retry();
+        }
+        self.groups.values_mut().for_each(GroupItem::retry);
     }
 
     /// All topics.

@@ -144,7 +144,13 @@ impl Ticks {
         let index = if is_main { 0 } else { u32::try_from(number.rem_euclid(self.divisions_i())).unwrap_or(0) };
         let at = self.at(number);
         self.done = Some(at.max(self.done.unwrap_or_default()));
-        Tick { at, index, divisions: self.divisions, length: self.length(), stretch: self.stretch }
+        self.tick(at, index)
+    }
+
+    /// A tick as long as ticks are now.
+    pub(super) fn tick(&self, at: Moment, index: u32) -> Tick {
+        let (divisions, length, stretch) = (self.divisions, self.length(), self.stretch);
+        Tick { at, index, divisions, length, stretch, max_age: None }
     }
 
     /// The time between two ticks.

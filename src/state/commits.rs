@@ -167,6 +167,13 @@ impl CommitTable {
         }
     }
 
+    /// The rows of a segment that stand from an older answer, with the time of that.
+    #[must_use]
+    pub fn stale_in(&self, segment: &Segment) -> &[(usize, Moment)] {
+        let place = |row: usize| self.stale.partition_point(|(stale, _)| *stale < row);
+        &self.stale[place(segment.rows.start)..place(segment.rows.end)]
+    }
+
     /// Whether the last answer told this row, rather than leaving an older value to stand.
     #[must_use]
     pub fn is_current(&self, row: usize) -> bool {
@@ -240,7 +247,7 @@ impl After<'_> {
         let start = self.table.partitions.len();
         self.table.partitions.extend_from_slice(&before.partitions[from.clone()]);
         self.table.offsets.extend_from_slice(&before.offsets[from.clone()]);
-        let stale = before.stale.iter().filter(|(row, _)| from.contains(row));
+        let stale = before.stale_in(segment).iter().filter(|(row, _)| *row < from.end);
         self.table.stale.extend(stale.map(|(row, at)| (row - from.start + start, *at)));
         let rows = start..self.table.partitions.len();
         self.table.segments.push(Segment { rows, sample: sample.or(segment.sample), ..segment.clone() });

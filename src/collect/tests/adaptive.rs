@@ -7,13 +7,13 @@ use crate::model::PartitionId;
 use crate::schedule::{BoundsOverride, Rhythm};
 
 /// What was asked in some time, tick by tick.
-struct Adaptive {
-    bench: Bench,
-    rhythm: Rhythm,
+pub(super) struct Adaptive {
+    pub(super) bench: Bench,
+    pub(super) rhythm: Rhythm,
 }
 
 impl Adaptive {
-    fn new(change: impl FnOnce(&mut PollSettings)) -> Self {
+    pub(super) fn new(change: impl FnOnce(&mut PollSettings)) -> Self {
         let bench = Bench::with(1, |settings| {
             settings.rules.fixed = None;
             settings.rules.bounds.max_age = None;
@@ -24,12 +24,12 @@ impl Adaptive {
         Self { bench, rhythm }
     }
 
-    fn second(&self) -> u64 {
+    pub(super) fn second(&self) -> u64 {
         self.bench.clock.now().moment.0 / 1000
     }
 
     /// The next tick: its report, and what was asked in it.
-    async fn tick(&mut self) -> (PassReport, Vec<crate::kafka::fake::Call>) {
+    pub(super) async fn tick(&mut self) -> (PassReport, Vec<crate::kafka::fake::Call>) {
         if self.rhythm.last.is_some() {
             self.rhythm.last = Some(self.bench.clock.now().moment);
         }
@@ -45,7 +45,7 @@ impl Adaptive {
     }
 
     /// Runs for some seconds, moving the cluster before every tick, and tells at which seconds what was asked how often.
-    async fn run(
+    pub(super) async fn run(
         &mut self,
         seconds: u64,
         mut step: impl FnMut(&FakeKafka, u64),
@@ -62,11 +62,11 @@ impl Adaptive {
         asked
     }
 
-    fn set_end(&self, topic: &str, end: i64) {
+    pub(super) fn set_end(&self, topic: &str, end: i64) {
         self.bench.kafka.world().topics.get_mut(topic).unwrap().partitions[0].offsets = Ok((0, end));
     }
 
-    fn commit(&self, group: &str, topic: &str, offset: i64) {
+    pub(super) fn commit(&self, group: &str, topic: &str, offset: i64) {
         let mut world = self.bench.kafka.world();
         world.groups.get_mut(group).unwrap().commits.insert((topic.into(), PartitionId(0)), Ok(offset));
     }

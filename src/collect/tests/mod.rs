@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod sampling;
+mod steady;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
