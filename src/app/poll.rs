@@ -9,7 +9,7 @@ use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemCl
 use crate::derive::Snapshot;
 use crate::http::ScrapeFeed;
 use crate::kafka::{KafkaPool, Operation};
-use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task};
+use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task, catalogue};
 use crate::model::{BrokerId, Moment};
 use crate::state::World;
 
@@ -69,6 +69,7 @@ impl ClusterTask {
             if report.is_main {
                 let schedule = poller.schedule();
                 self.own.set_interval(self.source.name.as_deref(), schedule.period);
+                log.say_stretch(&self.source, schedule.stretch);
                 self.source.schedule.store(Arc::new(schedule));
             }
             self.poller_beat.progress();
@@ -186,9 +187,33 @@ struct PassLog {
     failures: Failures,
     was_up: Option<bool>,
     warned_of_unseen_groups: bool,
+    is_stretched: bool,
 }
 
+/// Intervals that are stretched by less than this are as wanted.
+const WORTH_SAYING: f64 = 1.1;
+
 impl PassLog {
+    /// Says once that the intervals are stretched, and once that they are not any more.
+    fn say_stretch(&mut self, source: &ClusterSource, ratio: f64) {
+        let cluster = source.display_name();
+        let is_stretched = if self.is_stretched { ratio > 1.0 } else { ratio > WORTH_SAYING };
+        if is_stretched == self.is_stretched {
+            return;
+        }
+        self.is_stretched = is_stretched;
+        if is_stretched {
+            tracing::warn!(
+                cluster,
+                "polling as often as wanted would cost more than its budget: all intervals are stretched, see {}; \
+                 raise budget.cpu or budget.requests_per_second_per_broker, or export less",
+                catalogue::KAFKASCOPE_INTERVAL_STRETCH_RATIO.name
+            );
+        } else {
+            tracing::info!(cluster, "polling is within its budget again: intervals are as wanted");
+        }
+    }
+
     fn write(&mut self, source: &ClusterSource, world: &World, report: &PassReport, now: Moment) {
         let cluster = source.display_name();
         // Of a report that was cut nobody knows what went well.

@@ -13,6 +13,7 @@ use super::response::response;
 use super::routes::{Answer, Head, ROUTES};
 use crate::derive::Snapshot;
 use crate::metrics::{ClusterSource, TaskState};
+use crate::schedule::Schedule;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
@@ -116,7 +117,7 @@ fn write_cluster(out: &mut String, cluster: &ClusterSource, now: Duration) -> fm
         writeln!(out, "<p class=\"error\"><strong>Last error</strong> {}</p>", Escaped(&error))?;
     }
     if let Some(snapshot) = &snapshot {
-        write_numbers(out, snapshot, now)?;
+        write_numbers(out, snapshot, &cluster.schedule.load(), now)?;
         write_silent_brokers(out, snapshot)?;
         write_collectors(out, cluster, snapshot, now)?;
     }
@@ -124,7 +125,7 @@ fn write_cluster(out: &mut String, cluster: &ClusterSource, now: Duration) -> fm
     Ok(())
 }
 
-fn write_numbers(out: &mut String, snapshot: &Snapshot, now: Duration) -> fmt::Result {
+fn write_numbers(out: &mut String, snapshot: &Snapshot, schedule: &Schedule, now: Duration) -> fmt::Result {
     let world = &snapshot.world;
     let brokers = world.brokers.len();
     let answering = world.brokers.iter().filter(|broker| broker.answers).count();
@@ -136,11 +137,28 @@ fn write_numbers(out: &mut String, snapshot: &Snapshot, now: Duration) -> fmt::R
     writeln!(out, "<div><dt>topics</dt><dd>{topics} <small>{partitions} partitions</small></dd></div>")?;
     writeln!(out, "<div><dt>groups</dt><dd>{}</dd></div>", snapshot.groups.len())?;
     writeln!(out, "<div><dt>snapshot age</dt><dd>{}</dd></div>", Span(age))?;
+    if !schedule.period.is_zero() {
+        writeln!(
+            out,
+            "<div><dt>asked every</dt><dd>{}{}</dd></div>",
+            Span(schedule.period),
+            stretched(schedule.stretch)
+        )?;
+    }
     out.push_str("</dl>\n");
     if let Some(id) = &world.cluster_id {
         writeln!(out, "<p class=\"servers\">cluster id {}</p>", Escaped(id))?;
     }
     Ok(())
+}
+
+/// That everything is asked for less often than wanted, if it is.
+fn stretched(ratio: f64) -> String {
+    if ratio < 1.05 {
+        String::new()
+    } else {
+        format!(" <small>stretched {ratio:.1}× to stay within the budget</small>")
+    }
 }
 
 /// Names the brokers that did not answer, a few of them: who looks at the page wants to know where to go next.
