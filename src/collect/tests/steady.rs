@@ -29,6 +29,13 @@ async fn gaps(engine: &mut Adaptive, seconds: u64, mut step: impl FnMut(&FakeKaf
     gaps
 }
 
+/// The longest interval of anything, in seconds.
+fn longest(engine: &Adaptive) -> u64 {
+    let rules = &engine.bench.poller.settings.rules.bounds;
+    let exceptions = rules.overrides.iter().filter_map(|rule| rule.max);
+    exceptions.fold(rules.of_cluster(0).max, Duration::max).as_secs()
+}
+
 fn populate(engine: &Adaptive, topics: usize) {
     let mut world = engine.bench.kafka.world();
     for topic in 0..topics {
@@ -91,18 +98,19 @@ async fn nothing_expires_whatever_the_bounds() {
             settings.rules.bounds.overrides = overrides;
             settings.rules.bounds.max_age = max_age;
         });
-        populate(&engine, 20);
+        populate(&engine, 6);
+        let seconds = 4 * longest(&engine) + 600;
         let mut end = 10;
         let mut move_one = |kafka: &FakeKafka| {
             end += 3;
             kafka.world().topics.get_mut("t3").unwrap().partitions[0].offsets = Ok((0, end));
         };
-        assert_eq!(gaps(&mut engine, 4_000, &mut move_one).await, [], "{what}");
+        assert_eq!(gaps(&mut engine, 2 * seconds, &mut move_one).await, [], "{what}");
         engine.rhythm.last = None;
-        assert_eq!(gaps(&mut engine, 2_000, &mut move_one).await, [], "{what}: nobody scrapes");
+        assert_eq!(gaps(&mut engine, seconds, &mut move_one).await, [], "{what}: nobody scrapes");
         engine.rhythm.last = Some(engine.bench.clock.now().moment);
         engine.rhythm.period = Some(s(60));
-        assert_eq!(gaps(&mut engine, 2_000, &mut move_one).await, [], "{what}: once a minute");
+        assert_eq!(gaps(&mut engine, seconds, &mut move_one).await, [], "{what}: once a minute");
     }
 }
 
