@@ -81,10 +81,11 @@ impl Stretch {
         (range.times, range.until) = (range.times + 1, self.told);
     }
 
-    /// What came or went may have had other values between two tellings.
+    /// What came or went, or began anew, may have had other values between two tellings.
     fn known(&self, name: &'static str, place: Place) -> Option<Range> {
+        let is_anew = self.lives.get(&place.1).is_none_or(|lives| lives.len() > 1);
         let mut range = *self.ranges.get(&(name, place))?;
-        if range.times < self.told {
+        if range.times < self.told || is_anew {
             range.least = 0.0;
         }
         if range.until < self.told {
