@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use crate::collect::{CallLimits, GroupScope, PollSettings, TopicScope};
+use crate::collect::{CallLimits, CpuMeter, GroupScope, PollSettings, TopicScope};
 use crate::config::{Budget, Cluster, Config, Granularity as Configured, NameFilter, Polling, PollingMode};
 use crate::kafka::{ClientSettings, KafkaError, KafkaPool};
 use crate::metrics::{ClusterSource, Granularity};
@@ -22,7 +22,12 @@ pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaPool,
 }
 
 /// What the cluster's poller is told. As long as it is, the cluster has its part of what may be in flight.
-pub(super) fn poll_settings(cluster: &Cluster, config: &Config, limits: &Arc<CallLimits>) -> PollSettings {
+pub(super) fn poll_settings(
+    cluster: &Cluster,
+    config: &Config,
+    limits: &Arc<CallLimits>,
+    cpu: &Arc<CpuMeter>,
+) -> PollSettings {
     let is_named = |state: &GroupState| cluster.groups.states.iter().any(|name| name == state.as_str());
     PollSettings {
         topics: TopicScope {
@@ -37,6 +42,7 @@ pub(super) fn poll_settings(cluster: &Cluster, config: &Config, limits: &Arc<Cal
         limit: limits.join(),
         // Any number that other exporters do not have: the standard library seeds its hashers at random.
         breaker_seed: RandomState::new().hash_one(&cluster.name),
+        cpu: cpu.clone(),
         rules: rules(cluster, config),
     }
 }

@@ -15,7 +15,7 @@ use super::poll::ClusterTask;
 use super::serve::ServeError;
 use super::stop::{Stop, Stopper, stop_pair};
 use super::supervise::supervise;
-use crate::collect::{CallLimits, SystemClock};
+use crate::collect::{CallLimits, CpuMeter, SystemClock};
 use crate::config::{Cluster, Config, GroupSettings, Polling, TopicSettings};
 use crate::http::{HttpState, ScrapeFeed};
 use crate::kafka::KafkaPool;
@@ -31,6 +31,7 @@ pub(super) struct Shared {
     pub(super) tasks: Arc<Tasks>,
     pub(super) feed: Arc<ScrapeFeed>,
     pub(super) clock: SystemClock,
+    pub(super) cpu: Arc<CpuMeter>,
 }
 
 /// One cluster with everything that it takes.
@@ -191,7 +192,7 @@ impl Clusters {
 
     /// Puts a cluster together. What its `former` self has published stands until the first pass.
     fn set_up(&self, settings: &Cluster, client: KafkaPool, config: &Config, former: Option<&Running>) -> Running {
-        let Shared { own, tasks, feed, clock } = self.shared.clone();
+        let Shared { own, tasks, feed, clock, cpu } = self.shared.clone();
         let source = Arc::new(cluster::source(settings));
         if let Some(former) = former {
             source.snapshot.store(former.task.source.snapshot.load_full());
@@ -201,7 +202,7 @@ impl Clusters {
         let (stopper, stop) = stop_pair();
         let task = ClusterTask {
             client: Arc::new(client),
-            settings: cluster::poll_settings(settings, config, &self.limits),
+            settings: cluster::poll_settings(settings, config, &self.limits, &cpu),
             poller_beat: tasks.register("poller", Some(&source)),
             publisher_beat: tasks.register("publisher", Some(&source)),
             connections_beat: tasks.register("connections", Some(&source)),

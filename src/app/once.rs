@@ -36,7 +36,8 @@ pub async fn snapshot(config: &Config, progress: impl Fn(&str)) -> Result<Vec<Fo
 async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
     let client = Arc::new(cluster::connect(cluster, &config.polling)?);
     let clock = SystemClock::start();
-    let settings = cluster::poll_settings(cluster, config, &CallLimits::new(config.polling.max_in_flight));
+    let settings =
+        cluster::poll_settings(cluster, config, &CallLimits::new(config.polling.max_in_flight), &Arc::default());
     let mut poller = Poller::new(client.clone(), clock, settings, None);
     let report = poller.tick().await;
     let snapshot = Arc::new(Snapshot::derive(poller.world(), None, clock.now()));

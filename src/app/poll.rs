@@ -278,6 +278,7 @@ mod tests {
                 collectors: CollectorName::ALL.to_vec(),
                 limit: CallLimits::new(1).join(),
                 breaker_seed: 1,
+                cpu: Arc::default(),
                 rules: Rules {
                     fixed: None,
                     bounds: BoundsRules { max_age: Some(max_age), ..BoundsRules::default() },

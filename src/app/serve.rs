@@ -130,7 +130,7 @@ fn shared() -> Result<Shared, ServeError> {
     let own = Arc::new(OwnMetrics::new(env!("CARGO_PKG_VERSION"), option_env!("KAFKASCOPE_REVISION"))?);
     own.config_loaded(clock.now().wall);
     let tasks = Arc::new(Tasks::new(own.clone(), clock));
-    Ok(Shared { own, tasks, feed: Arc::new(ScrapeFeed::new(clock)), clock })
+    Ok(Shared { own, tasks, feed: Arc::new(ScrapeFeed::new(clock)), clock, cpu: Arc::default() })
 }
 
 fn listen(web: &Web) -> Result<Vec<TcpListener>, ServeError> {

@@ -116,6 +116,7 @@ impl Polling {
             collectors: CollectorName::ALL.to_vec(),
             limit: CallLimits::new(MAX_IN_FLIGHT).join(),
             breaker_seed: seed,
+            cpu: Arc::default(),
             rules: stage.setup.rules(),
         };
         Self { poller: Poller::new(stage.kafka.clone(), stage.clock.clone(), settings, None) }

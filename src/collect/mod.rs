@@ -4,6 +4,7 @@ mod ask;
 mod brokers;
 mod clock;
 mod commits;
+mod cpu;
 mod groups;
 mod limits;
 mod observe;
@@ -15,6 +16,7 @@ mod settings;
 mod topics;
 
 pub use clock::{Clock, SystemClock};
+pub use cpu::CpuMeter;
 pub use limits::{CallLimits, ClusterLimit};
 pub use pass::Poller;
 pub use report::{CacheUse, PassReport};

@@ -86,8 +86,9 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     /// what failed is in the report.
     pub async fn tick(&mut self) -> PassReport {
         let tick = self.scheduler.take_tick(self.clock.now().moment);
-        let started = Started::now(&self.clock);
-        let begun = self.clock.now().moment;
+        let (started, begun) = (Instant::now(), self.clock.now().moment);
+        let meter = self.settings.cpu.clone();
+        let metered = meter.begin(self.clock.cpu());
         let mut report = PassReport::default();
         report.is_main = tick.is_main();
         if self.brokers.harvest_probes(&self.asker, self.clock.now().moment).await {
@@ -111,7 +112,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             self.conclude(looks, &mut report);
         }
         self.brokers.start_probes(&self.asker, &self.world, self.clock.now().moment);
-        started.end(&self.clock, &mut report);
+        report.duration = started.elapsed();
+        report.cpu = metered.end(self.clock.cpu());
         #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
         let cost = Cost { requests: report.most_requests() as f64, cpu_seconds: report.cpu.as_secs_f64() };
         self.scheduler.passed(self.clock.now().moment.since(begun), cost);
@@ -274,22 +276,5 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             }
         }
         self.world.sweep_names();
-    }
-}
-
-/// When a pass began, on the clocks that tell what it took.
-struct Started {
-    at: Instant,
-    cpu: std::time::Duration,
-}
-
-impl Started {
-    fn now(clock: &impl Clock) -> Self {
-        Self { at: Instant::now(), cpu: clock.cpu() }
-    }
-
-    fn end(self, clock: &impl Clock, report: &mut PassReport) {
-        report.duration = self.at.elapsed();
-        report.cpu = clock.cpu().saturating_sub(self.cpu);
     }
 }

@@ -103,13 +103,22 @@ impl Planner<'_> {
             sweep.ends = self.world.topic_order.iter().copied().filter(is_due(OffsetSpec::Latest)).collect();
             sweep.starts = self.world.topic_order.iter().copied().filter(is_due(OffsetSpec::Earliest)).collect();
         }
+        // What one group asks for sooner than others makes the ends newer that the others' lags stand beside.
+        let mut ends = sweep.ends.clone();
+        if self.enabled.commits && self.scheduler.has_exceptions() {
+            let items = self.world.groups.iter().filter_map(|group| Some((group, self.scheduler.group(&group.name)?)));
+            for (group, item) in items {
+                let due = self.due_commits(group, item, &ends);
+                ends.extend(due.iter().flat_map(CommitScope::due));
+            }
+        }
         for group in self.world.groups.iter() {
             let Some(item) = self.scheduler.group(&group.name) else { continue };
             if self.enabled.groups && self.scheduler.is_group_due(item) {
                 sweep.describe.push(group.name.clone());
             }
             if self.enabled.commits
-                && let Some(topics) = self.due_commits(group, item, &sweep.ends)
+                && let Some(topics) = self.due_commits(group, item, &ends)
             {
                 sweep.commits.push(self.question(group, topics));
             }

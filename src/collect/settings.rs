@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::cpu::CpuMeter;
 use super::limits::ClusterLimit;
 use crate::model::{GroupState, NamePredicate};
 use crate::schedule::Rules;
@@ -39,6 +40,8 @@ pub struct PollSettings {
     pub limit: Arc<ClusterLimit>,
     /// What the jitter of the breakers' backoffs is made of. Two exporters must have different seeds.
     pub breaker_seed: u64,
+    /// What the passes of all clusters are charged on.
+    pub cpu: Arc<CpuMeter>,
     /// How often.
     pub rules: Rules,
 }

@@ -102,7 +102,8 @@ impl Scheduler {
         let (tick, bounds) = (self.tick(), self.group_topic_bounds(group, topic));
         let Some(pace) = group.known_topic(topic).map(|item| &item.pace) else { return true };
         // A lag moves with the end as much as with the commit.
-        let moves = tick.is_main() && self.topic(topic).is_some_and(|item| item.ends.is_moving());
+        // Between main ticks, too: beside an end that is newer than it, a lag would look wrong.
+        let moves = self.topic(topic).is_some_and(|item| item.ends.is_moving());
         let follows = ends_due && moves && pace.may_be_asked(tick, bounds);
         follows || pace.is_due(tick, bounds) || (ends_due && pace.is_nearly_due(tick, bounds))
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 const WEIGHT: f64 = 0.3;
 /// Below this part of the budget the stretch goes back.
 const COMFORT: f64 = 0.9;
+/// The most that the stretch grows at once: what came all together may not come again.
+const MAX_STEP: f64 = 1.5;
 /// The most that intervals stretch: beyond, values would be too old to be of use.
 const MAX_STRETCH: f64 = 60.0;
 
@@ -61,7 +63,8 @@ impl Stretch {
         if load > 1.0 || (load < COMFORT && self.ratio > 1.0) {
             // The load falls as the stretch grows: at equilibrium it is within the budget.
             let wanted = self.ratio * load / COMFORT.midpoint(1.0);
-            self.ratio = (self.ratio + WEIGHT * (wanted - self.ratio)).clamp(1.0, most.clamp(1.0, MAX_STRETCH));
+            let next = (self.ratio + WEIGHT * (wanted - self.ratio)).min(self.ratio * MAX_STEP);
+            self.ratio = next.clamp(1.0, most.clamp(1.0, MAX_STRETCH));
         }
         // What was measured at the old stretch is less at the new one.
         let change = before / self.ratio;

@@ -192,7 +192,7 @@ impl GroupItem {
     pub fn retry(&mut self) {
         self.membership.retry();
         self.topics.iter_mut().for_each(|item| item.pace.retry());
-        self.full_soon |= self.full_failing;
+        self.full_soon |= self.full_again;
     }
 
     /// The bounds of its description.

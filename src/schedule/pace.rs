@@ -89,11 +89,21 @@ pub struct Pace {
     failures: u8,
     /// Whether the last answer was none.
     failing: bool,
+    refused: bool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { asked: None, interval_ms: 0, promised_ms: 0, moving: true, soon: false, failures: 0, failing: false }
+        Self {
+            asked: None,
+            interval_ms: 0,
+            promised_ms: 0,
+            moving: true,
+            soon: false,
+            failures: 0,
+            failing: false,
+            refused: false,
+        }
     }
 }
 
@@ -160,6 +170,7 @@ impl Pace {
     /// Takes in what became of the question of this tick.
     pub fn answered(&mut self, answer: Answer, tick: &Tick, bounds: Bounds) {
         self.failing = matches!(answer, Answer::Failed | Answer::Refused | Answer::NotAsked);
+        self.refused = answer == Answer::Refused;
         if answer == Answer::NotAsked {
             self.soon = true;
             return;
@@ -182,7 +193,8 @@ impl Pace {
 
     /// What failed may be told now: it is asked for at the next tick.
     pub fn retry(&mut self) {
-        self.soon |= self.failing;
+        // What was refused would be refused again.
+        self.soon |= self.failing && !self.refused;
     }
 
     /// Whether what it shows is not what it would show if all were well.

@@ -112,6 +112,12 @@ impl Scheduler {
         self.rules.fixed.is_some()
     }
 
+    /// Whether some names have bounds of their own.
+    #[must_use]
+    pub fn has_exceptions(&self) -> bool {
+        !self.rules.bounds.overrides.is_empty()
+    }
+
     /// The tick that is being worked at.
     #[must_use]
     pub fn tick(&self) -> &Tick {

@@ -54,6 +54,7 @@ impl Bench {
             collectors: CollectorName::ALL.to_vec(),
             limit: CallLimits::new(20).join(),
             breaker_seed: 1,
+            cpu: Arc::default(),
             rules: Rules {
                 fixed: Some(INTERVAL),
                 bounds: BoundsRules { max_age: Some(MAX_AGE), ..BoundsRules::default() },

@@ -37,7 +37,7 @@ const OVERDUE: Duration = Duration::from_secs(60);
 /// How long the pool puts up with what.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// A handle beyond the first that is idle for so long is closed. Longer than the longest polling interval.
+    /// A handle beyond the first that is idle for so long is closed. Longer than the usual polling intervals.
     pub(super) idle: Duration,
     /// A poll thread that has not turned for so long is stuck.
     pub(super) stuck: Duration,
