@@ -111,7 +111,7 @@ const FLAGS: &[Flag] = &[
     nothing("server.tls.ca-file", Form::Text, "", NO_WEB_TLS),
     nothing("server.tls.cert-file", Form::Text, "", NO_WEB_TLS),
     nothing("server.tls.key-file", Form::Text, "", NO_WEB_TLS),
-    nothing("refresh.metadata", Form::Text, "", "metadata is read in every pass; see --interval"),
+    nothing("refresh.metadata", Form::Text, "", "metadata is read once in a scrape period; see --polling-mode"),
     nothing("offset.show-all", Form::Boolean, "true", "every committed offset is exported; see --group-states"),
     nothing("concurrent.enable", Form::Boolean, "false", "a scrape never asks Kafka"),
     nothing("use.consumelag.zookeeper", Form::Boolean, "false", NO_ZOOKEEPER),

@@ -375,7 +375,7 @@ fn what_has_no_meaning_here_warns_and_goes_on() {
             "--kafka.version: has no effect: the versions of requests are negotiated with each broker",
             "--topic.workers: has no effect: requests are bounded by --max-in-flight",
             "--server.tls.enabled: has no effect: HTTP is served without TLS in this version; put a proxy in front",
-            "--refresh.metadata: has no effect: metadata is read in every pass; see --interval",
+            "--refresh.metadata: has no effect: metadata is read once in a scrape period; see --polling-mode",
             "--offset.show-all: has no effect: every committed offset is exported; see --group-states",
         ]
     );

@@ -248,7 +248,7 @@ families! {
 
     // The exporter's work, by cluster.
     KAFKASCOPE_COLLECTOR_SUCCESS = gauge("kafkascope_collector_success", &["collector"], EXPORTER_BY_CLUSTER,
-        "Whether everything that the collector asked for in the last pass was answered (1) or not (0).");
+        "Whether everything that the collector asks for was answered when it was last asked for (1) or not (0).");
     KAFKASCOPE_COLLECTOR_DURATION_SECONDS = gauge("kafkascope_collector_duration_seconds", &["collector"],
         EXPORTER_BY_CLUSTER, "How long the collector worked in the last pass.");
     KAFKASCOPE_COLLECTOR_LAST_SUCCESS_TIMESTAMP_SECONDS = gauge("kafkascope_collector_last_success_timestamp_seconds",
