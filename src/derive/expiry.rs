@@ -7,7 +7,7 @@ use crate::state::{TopicTable, World};
 /// The last moment at which everything that is shown may still be shown; `None`: nothing that is shown ages.
 pub(super) fn valid_until(world: &World, groups: &[impl AsRef<GroupMeaning>], freshness: &Freshness) -> Option<Moment> {
     let topics = world.topics.iter().flatten().flat_map(|table| topic(table, freshness));
-    let groups = groups.iter().flat_map(|meaning| group(meaning.as_ref()));
+    let groups = groups.iter().filter_map(|meaning| meaning.as_ref().valid_until);
     let metadata = world.metadata_at.map(|at| at.plus(freshness.metadata_max_age.get()));
     let all = metadata.into_iter().chain(topics).chain(groups);
     // What is too old already is not shown, and ages no further.
@@ -21,6 +21,11 @@ fn topic<'a>(table: &'a TopicTable, freshness: &'a Freshness) -> impl Iterator<I
         .filter(|reading| reading.known().is_some())
         .map(|reading| reading.at.plus(reading.max_age.get()));
     std::iter::once(table.metadata_at.plus(freshness.metadata_max_age.get())).chain(offsets)
+}
+
+/// The same for one group.
+pub(super) fn group_valid_until(meaning: &GroupMeaning, freshness: &Freshness) -> Option<Moment> {
+    group(meaning).filter(|until| *until >= freshness.now).min()
 }
 
 fn group(meaning: &GroupMeaning) -> impl Iterator<Item = Moment> + '_ {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::expiry::group_valid_until;
 use super::topic::add;
 use super::{Freshness, lag, lost};
 use crate::model::{Messages, Moment, Offset};
@@ -74,28 +75,37 @@ pub struct GroupMeaning {
     pub topics: Vec<TopicLag>,
     /// The largest known lag of the group; `None` when one of its topics is sampled.
     pub max_lag: Option<Messages>,
+    /// Until when all of this may be shown; `None`: for ever.
+    pub(super) valid_until: Option<Moment>,
 }
 
 impl GroupMeaning {
     /// Derives a group's lags; `previous` is what was derived before, of whose pairs the last whole ones may stand.
     #[must_use]
     pub fn of(table: &Arc<GroupTable>, world: &World, previous: Option<&Self>, freshness: &Freshness) -> Self {
-        let mut meaning = Self { table: table.clone(), rows: Vec::new(), topics: Vec::new(), max_lag: None };
-        let Some(commits) = table.commits.as_deref() else { return meaning };
-        meaning.rows.reserve_exact(commits.partitions.len());
-        meaning.topics.reserve_exact(commits.segments.len());
+        let mut meaning =
+            Self { table: table.clone(), rows: Vec::new(), topics: Vec::new(), max_lag: None, valid_until: None };
+        if let Some(commits) = table.commits.as_deref() {
+            meaning.add_commits(commits, world, previous, freshness);
+        }
+        meaning.valid_until = group_valid_until(&meaning, freshness);
+        meaning
+    }
+
+    fn add_commits(&mut self, commits: &CommitTable, world: &World, previous: Option<&Self>, freshness: &Freshness) {
+        self.rows.reserve_exact(commits.partitions.len());
+        self.topics.reserve_exact(commits.segments.len());
         for segment in &commits.segments {
             let topic = world.topic(segment.topic).map(AsRef::as_ref);
             let before = previous.and_then(|previous| Before::find(previous, segment, topic));
             let context = Context { commits, segment, topic, before, freshness };
-            let derived = context.derive(&mut meaning.rows);
-            meaning.max_lag = meaning.max_lag.max(derived.max_lag);
-            meaning.topics.push(derived);
+            let derived = context.derive(&mut self.rows);
+            self.max_lag = self.max_lag.max(derived.max_lag);
+            self.topics.push(derived);
         }
         if commits.segments.iter().any(|segment| segment.sample.is_some()) {
-            meaning.max_lag = None;
+            self.max_lag = None;
         }
-        meaning
     }
 
     /// The lag in a row of the commits, when it is known now.

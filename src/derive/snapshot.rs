@@ -93,19 +93,20 @@ impl Snapshot {
     #[must_use]
     pub fn derive(world: &World, previous: Option<&Self>, now: Instants) -> Self {
         let freshness = Freshness { now: now.moment, metadata_max_age: world.metadata_max_age };
-        let topics = world
-            .topics
-            .iter()
-            .map(|table| table.as_ref().map(|table| TopicMeaning::of(table, &freshness)).unwrap_or_default())
-            .collect();
-        let groups: Vec<Arc<GroupMeaning>> = world
-            .groups
-            .iter()
-            .map(|table| {
-                let before = previous.and_then(|previous| previous.group(&table.name));
-                Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness))
-            })
-            .collect();
+        let unchanged = Unchanged::new(world, previous, now.moment);
+        let topics = world.topics.iter().enumerate().map(|(place, table)| {
+            let derived = || table.as_ref().map(|table| TopicMeaning::of(table, &freshness)).unwrap_or_default();
+            unchanged.topic(place).unwrap_or_else(derived)
+        });
+        let topics = topics.collect();
+        let groups = world.groups.iter().map(|table| {
+            let before = previous.and_then(|previous| previous.group(&table.name));
+            match before.filter(|before| unchanged.is_group(table, before)) {
+                Some(before) => before.clone(),
+                None => Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness)),
+            }
+        });
+        let groups: Vec<Arc<GroupMeaning>> = groups.collect();
         let valid_until = valid_until(world, &groups, &freshness);
         Self { world: world.clone(), topics, groups, derived_at: now, freshness, valid_until }
     }
@@ -133,5 +134,44 @@ impl Snapshot {
     #[must_use]
     pub fn has_metadata(&self) -> bool {
         self.world.metadata_at.is_some_and(|at| self.freshness.is_fresh(at, self.freshness.metadata_max_age))
+    }
+}
+
+/// What of a former snapshot is still what would be derived now: facts that are the very same tables, while nothing that
+/// the snapshot shows has become too old.
+struct Unchanged<'a> {
+    world: &'a World,
+    former: Option<&'a Snapshot>,
+}
+
+impl<'a> Unchanged<'a> {
+    fn new(world: &'a World, former: Option<&'a Snapshot>, now: Moment) -> Self {
+        let is_valid = |former: &&Snapshot| {
+            !former.is_outdated(now) && former.freshness.metadata_max_age == world.metadata_max_age
+        };
+        Self { world, former: former.filter(is_valid) }
+    }
+
+    /// Whether the topic at a place is the same table, or none as before.
+    fn is_topic(&self, former: &Snapshot, place: usize) -> bool {
+        match (self.world.topics.get(place).and_then(Option::as_ref), former.world.topics.get(place)) {
+            (Some(table), Some(Some(before))) => Arc::ptr_eq(table, before),
+            (None, None | Some(None)) => true,
+            _ => false,
+        }
+    }
+
+    /// The sums of the topic at a place.
+    fn topic(&self, place: usize) -> Option<TopicMeaning> {
+        let former = self.former.filter(|former| self.is_topic(former, place))?;
+        former.topics.get(place).copied()
+    }
+
+    /// Whether a group and all topics that it has committed on are the same tables.
+    fn is_group(&self, table: &Arc<GroupTable>, before: &GroupMeaning) -> bool {
+        self.former.is_some_and(|former| {
+            let mut segments = table.commits.iter().flat_map(|commits| &commits.segments);
+            Arc::ptr_eq(table, &before.table) && segments.all(|segment| self.is_topic(former, segment.topic.index()))
+        })
     }
 }

@@ -17,7 +17,7 @@ use super::pending::Pending;
 use crate::model::{BrokerId, ClusterMetadata, KafkaCode};
 
 /// How long the poll thread waits for an answer before it looks at the client's own queue.
-const ANSWER_WAIT: Duration = Duration::from_millis(100);
+const ANSWER_WAIT: Duration = Duration::from_millis(250);
 /// How much the poll thread takes from one queue before it looks at the other.
 const MAX_TURN: usize = 256;
 /// How long the poll thread rests after a panic, so that one at every turn does not burn a core.

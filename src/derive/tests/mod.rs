@@ -456,3 +456,20 @@ fn a_snapshot_is_outdated_when_its_oldest_value_is() {
     assert!(!snapshot.is_outdated(now.moment), "what is not shown ages no further");
     assert!(snapshot.is_outdated(Moment(2 * PASS + 1).plus(MAX_AGE.get())), "the metadata is still shown");
 }
+
+#[test]
+fn what_has_not_changed_is_shared_until_it_is_too_old() {
+    let mut world = new_world();
+    run(&mut world, &simple(0, 100, 50), 1);
+    let at = |moment: u64| Instants { moment: Moment(moment), wall: WallTime(0) };
+    let first = Snapshot::derive(&world, None, at(PASS + 10));
+    let second = Snapshot::derive(&world, Some(&first), at(PASS + 20));
+    assert!(Arc::ptr_eq(first.group("g").unwrap(), second.group("g").unwrap()));
+    let limit = Moment(PASS).plus(MAX_AGE.get());
+    let third = Snapshot::derive(&world, Some(&second), at(limit.0 + 3));
+    assert_eq!(third.group("g").unwrap().lag(0), None, "too old");
+    world.apply_offsets(OffsetSpec::Latest, &listed(&[Some(200); 3], &[false; 3]), |_| MAX_AGE, read(2, PASS + 30));
+    let moved = Snapshot::derive(&world, Some(&second), at(PASS + 40));
+    assert!(!Arc::ptr_eq(second.group("g").unwrap(), moved.group("g").unwrap()), "an end of its topic was read");
+    assert_eq!(moved.topic(world.names.get("t").unwrap()).end_sum, Some(600));
+}
