@@ -12,8 +12,8 @@ use crate::model::Moment;
 const MIN_LEAD: Duration = Duration::from_secs(1);
 /// A period that differs from the one in use by less than this part is the same period.
 const SAME_PERIOD: f64 = 0.05;
-/// How much a new scrape weighs in the measured distance to the scrapes.
-const PHASE_WEIGHT: f64 = 0.2;
+/// So many scrapes in a row must come at another distance from the main tick until it follows them, all the way at once.
+const SCRAPES_TO_FOLLOW: u32 = 4;
 /// The most ticks in a period: more are work that nobody needs.
 const MAX_DIVISIONS: u32 = 60;
 /// The shortest time between two ticks.
@@ -40,8 +40,33 @@ pub(super) struct Ticks {
 struct Phase {
     period: Duration,
     last_scrape: Moment,
-    /// How much later than wanted the scrapes come after the main tick, in seconds, smoothed.
-    error: f64,
+    /// How many scrapes in a row came too early or too late.
+    off: u32,
+    /// By how much, in seconds: the first of them, and all together.
+    first: f64,
+    sum: f64,
+}
+
+impl Phase {
+    fn new(period: Duration, last_scrape: Moment) -> Self {
+        Self { period, last_scrape, off: 0, first: 0.0, sum: 0.0 }
+    }
+
+    /// Takes in how much later than wanted a scrape came; by how much to move, when it is certain.
+    fn take(&mut self, error: f64, tolerance: f64, period: f64) -> Option<f64> {
+        if error.abs() <= tolerance {
+            self.off = 0;
+            return None;
+        }
+        if self.off == 0 {
+            (self.first, self.sum) = (error, 0.0);
+        }
+        // Half a period early is half a period late.
+        let distance = error - self.first;
+        self.sum += error - period * (distance / period).round();
+        self.off += 1;
+        (self.off >= SCRAPES_TO_FOLLOW).then(|| self.sum / f64::from(std::mem::take(&mut self.off)))
+    }
 }
 
 impl Ticks {
@@ -86,17 +111,15 @@ impl Ticks {
         let error = self.error(scrape, wanted);
         match known {
             Some(mut phase) => {
-                phase.error += PHASE_WEIGHT * (error - phase.error);
                 phase.last_scrape = scrape;
-                if phase.error.abs() > lead.as_secs_f64().max(MIN_LEAD.as_secs_f64()) {
-                    self.shift(phase.error);
-                    phase.error = 0.0;
+                if let Some(by) = phase.take(error, lead.as_secs_f64(), self.period.as_secs_f64()) {
+                    self.shift(by);
                 }
                 self.phase = Some(phase);
             }
             None => {
                 self.shift(error);
-                self.phase = Some(Phase { period, last_scrape: scrape, error: 0.0 });
+                self.phase = Some(Phase::new(period, scrape));
             }
         }
     }
