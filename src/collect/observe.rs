@@ -17,10 +17,10 @@ use crate::state::{CollectorName, CommitChange, GroupTable, TopicIx, World};
 /// The most ticks between two looks at the brokers while something fails, as a power of two.
 const MAX_DOUBLINGS: u32 = 4;
 
-/// What one round learned of ends.
+/// What one round learned of log starts or of ends.
 #[derive(Debug, Default)]
-pub(super) struct Ends {
-    /// The topics whose ends are not the ones of before.
+pub(super) struct Offsets {
+    /// The topics whose offsets are not the ones of before.
     pub(super) moved: BTreeSet<TopicIx>,
     /// Those of them that were thought to stand still.
     woken: BTreeSet<TopicIx>,
@@ -64,7 +64,7 @@ impl LookAgain {
 
 /// The topics of a group that a round read whole, ends included, or should have: those that were due, and what a full
 /// reading told besides of topics whose ends were asked for.
-fn read_topics(outcome: &commits::Outcome, ends: &Ends) -> BTreeSet<TopicIx> {
+fn read_topics(outcome: &commits::Outcome, ends: &Offsets) -> BTreeSet<TopicIx> {
     let besides = outcome.result.as_deref().unwrap_or_default().iter().map(|change| change.topic);
     let besides = besides.filter(|topic| outcome.is_full && ends.asked.contains(topic));
     outcome.due.iter().copied().chain(besides).collect()
@@ -96,7 +96,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
                 continue;
             }
             let item = TopicItem::new(table, self.scheduler.bounds().0);
-            self.scheduler.set_topic(ix, Some(item));
+            self.scheduler.set_topic(ix, item);
         }
         let partitions: usize = world.topics_by_name().map(|(_, table)| table.asked()).sum();
         let committed = world.groups.iter().filter_map(|group| group.commits.as_ref());
@@ -112,16 +112,18 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     /// Counts everything as served from memory; what is asked for all the same is taken off by `count_misses`.
     pub(super) fn count_hits(&self, report: &mut PassReport) {
         let world = &self.world;
-        let mut serve = |collector: CollectorName, used: &[fn(&mut PassReport) -> &mut CacheUse], values: usize| {
-            for used in used.iter().filter(|_| self.has(collector)) {
-                used(report).hits += u64::try_from(values).unwrap_or(u64::MAX);
-            }
-        };
-        let led: usize = world.topic_order.iter().map(|ix| led(world, *ix)).sum();
-        let rows: usize = world.groups.iter().map(|group| rows_of(group, None)).sum();
-        serve(CollectorName::Offsets, &[|report| &mut report.ends, |report| &mut report.starts], led);
-        serve(CollectorName::Groups, &[|report| &mut report.memberships], world.groups.len());
-        serve(CollectorName::Commits, &[|report| &mut report.commits], rows);
+        let serve = |used: &mut CacheUse, values: usize| used.hits += u64::try_from(values).unwrap_or(u64::MAX);
+        if self.has(CollectorName::Offsets) {
+            let led: usize = world.topic_order.iter().map(|ix| led(world, *ix)).sum();
+            serve(&mut report.ends, led);
+            serve(&mut report.starts, led);
+        }
+        if self.has(CollectorName::Groups) {
+            serve(&mut report.memberships, world.groups.len());
+        }
+        if self.has(CollectorName::Commits) {
+            serve(&mut report.commits, world.groups.iter().map(|group| rows_of(group, None)).sum());
+        }
     }
 
     /// Counts what a plan asks for.
@@ -151,37 +153,30 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         spec: OffsetSpec,
         outcomes: &HashMap<TopicIx, Outcome>,
         report: &mut PassReport,
-    ) -> Ends {
-        let mut ends = Ends { asked: outcomes.keys().copied().collect(), ..Ends::default() };
+    ) -> Offsets {
+        let mut learned = Offsets { asked: outcomes.keys().copied().collect(), ..Offsets::default() };
         for (ix, outcome) in outcomes {
-            let pace = self.scheduler.topic(*ix).map(|item| match spec {
-                OffsetSpec::Latest => item.ends,
-                OffsetSpec::Earliest => item.starts,
-            });
+            let pace = self.scheduler.topic(*ix).map(|item| *item.pace(spec));
             let stood_still = pace.is_some_and(|pace| !pace.is_moving());
             if outcome.changed {
-                ends.moved.insert(*ix);
+                learned.moved.insert(*ix);
                 if stood_still || pace.is_some_and(|pace| pace.is_new()) {
-                    ends.woken.insert(*ix);
+                    learned.woken.insert(*ix);
                 }
                 if stood_still {
                     let values = self.world.topic(*ix).map_or(0, |table| table.asked());
-                    let used = match spec {
-                        OffsetSpec::Latest => &mut report.ends,
-                        OffsetSpec::Earliest => &mut report.starts,
-                    };
-                    used.invalidations += u64::try_from(values).unwrap_or(u64::MAX);
+                    report.offsets(spec).invalidations += u64::try_from(values).unwrap_or(u64::MAX);
                 }
             }
             if outcome.fell {
-                ends.fell.extend(self.world.topic(*ix).map(|table| table.name.clone()));
+                learned.fell.extend(self.world.topic(*ix).map(|table| table.name.clone()));
             }
             self.scheduler.topic_answered(*ix, spec, outcome.answer(), outcome.advanced);
             if outcome.is_incomplete() {
                 self.scheduler.topic_incomplete(*ix, spec);
             }
         }
-        ends
+        learned
     }
 
     /// Takes in what became of descriptions.
@@ -194,7 +189,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     }
 
     /// Takes in what became of commits; `ends` were read after them.
-    pub(super) fn observe_commits(&mut self, asked: &[commits::Outcome], ends: &Ends, report: &mut PassReport) {
+    pub(super) fn observe_commits(&mut self, asked: &[commits::Outcome], ends: &Offsets, report: &mut PassReport) {
         for outcome in asked {
             let answer = outcome.result.as_ref().map_or_else(|failure| *failure, |_| Answer::Still);
             if outcome.is_full {
@@ -226,7 +221,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         outcome: &commits::Outcome,
         changes: &[CommitChange],
         topic: TopicIx,
-        ends: &Ends,
+        ends: &Offsets,
         report: &mut PassReport,
     ) -> Answer {
         // They are ordered by place.
@@ -257,7 +252,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
 
     /// The topics whose lags are out of date after a round: ends that moved unexpectedly, and commits that moved on topics
     /// whose ends were not asked for.
-    pub(super) fn moved_unasked(&self, asked: &[commits::Outcome], ends: &Ends) -> BTreeSet<TopicIx> {
+    pub(super) fn moved_unasked(&self, asked: &[commits::Outcome], ends: &Offsets) -> BTreeSet<TopicIx> {
         let pairs = self.has(CollectorName::Commits) && self.has(CollectorName::Offsets);
         if self.scheduler.is_fixed() || !pairs {
             return BTreeSet::new();

@@ -16,7 +16,7 @@ use super::ask::Asker;
 use super::brokers::{self, Brokers};
 use super::clock::Clock;
 use super::observe;
-use super::plan::{Enabled, Planner, Sweep};
+use super::plan::{CommitQuestion, Enabled, Planner, Sweep};
 use super::report::PassReport;
 use super::settings::PollSettings;
 use super::topics::Topics;
@@ -191,71 +191,69 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     /// that.
     async fn sweep(&mut self, sweep: Sweep, report: &mut PassReport) -> BTreeSet<TopicIx> {
         self.world.round = self.world.round.next();
-        self.log_starts(&sweep, report).await;
-        self.describe(&sweep, report).await;
-        let asked = self.commits(&sweep, report).await;
-        let ends = self.ends(&sweep, report).await;
+        self.offsets(OffsetSpec::Earliest, &sweep.starts, report).await;
+        self.describe(&sweep.describe, report).await;
+        let asked = self.commits(sweep.commits, report).await;
+        let ends = self.ends(&sweep.ends, report).await;
         self.observe_commits(&asked, &ends, report);
         self.moved_unasked(&asked, &ends)
     }
 
-    async fn log_starts(&mut self, sweep: &Sweep, report: &mut PassReport) {
-        if sweep.starts.is_empty() {
-            return;
+    /// Asks for one kind of offset of some topics.
+    async fn offsets(
+        &mut self,
+        spec: OffsetSpec,
+        topics: &BTreeSet<TopicIx>,
+        report: &mut PassReport,
+    ) -> observe::Offsets {
+        if topics.is_empty() {
+            return observe::Offsets::default();
         }
         let (started, read) = (Instant::now(), self.read_at());
         let scheduler = &self.scheduler;
-        let max_age = |topic| scheduler.topic_max_age(topic, OffsetSpec::Earliest);
-        let (asker, world) = (&self.asker, &mut self.world);
-        let outcomes = offsets::ask(asker, world, OffsetSpec::Earliest, &sweep.starts, max_age, read, report).await;
+        let max_age = |topic| scheduler.topic_max_age(topic, spec);
+        let outcomes = offsets::ask(&self.asker, &mut self.world, spec, topics, max_age, read, report).await;
         report.ran(CollectorName::Offsets, started);
-        report.starts.took += started.elapsed();
-        self.observe_offsets(OffsetSpec::Earliest, &outcomes, report);
+        report.offsets(spec).took += started.elapsed();
+        self.observe_offsets(spec, &outcomes, report)
     }
 
-    async fn describe(&mut self, sweep: &Sweep, report: &mut PassReport) {
-        if sweep.describe.is_empty() {
+    async fn describe(&mut self, groups: &[Arc<str>], report: &mut PassReport) {
+        if groups.is_empty() {
             return;
         }
         let (started, now) = (Instant::now(), self.clock.now().moment);
         let scheduler = &self.scheduler;
         let max_age = |group: &str| scheduler.group_max_age(group);
         let (asker, world, lists) = (&self.asker, &mut self.world, &self.lists);
-        let outcomes = groups::describe(asker, world, &sweep.describe, lists, max_age, now, report).await;
+        let outcomes = groups::describe(asker, world, groups, lists, max_age, now, report).await;
         report.ran(CollectorName::Groups, started);
         report.memberships.took += started.elapsed();
         self.observe_groups(&outcomes, report);
     }
 
-    async fn commits(&mut self, sweep: &Sweep, report: &mut PassReport) -> Vec<commits::Outcome> {
-        if sweep.commits.is_empty() {
+    async fn commits(&mut self, questions: Vec<CommitQuestion>, report: &mut PassReport) -> Vec<commits::Outcome> {
+        if questions.is_empty() {
             return Vec::new();
         }
         let started = Instant::now();
         let scheduler = &self.scheduler;
         let max_age = |group: &str, topic| scheduler.group_topic_max_age(group, topic);
         let (asker, world, scope) = (&self.asker, &mut self.world, &self.settings.topics);
-        let outcomes = commits::ask(asker, world, sweep.commits.clone(), scope, max_age, &self.clock, report).await;
+        let outcomes = commits::ask(asker, world, questions, scope, max_age, &self.clock, report).await;
         report.ran(CollectorName::Commits, started);
         report.commits.took += started.elapsed();
         outcomes
     }
 
-    async fn ends(&mut self, sweep: &Sweep, report: &mut PassReport) -> observe::Ends {
-        if sweep.ends.is_empty() {
-            return observe::Ends::default();
+    /// Asks for ends, and for the ids of the topics of which one fell.
+    async fn ends(&mut self, topics: &BTreeSet<TopicIx>, report: &mut PassReport) -> observe::Offsets {
+        let ends = self.offsets(OffsetSpec::Latest, topics, report).await;
+        if !topics.is_empty() {
+            let started = Instant::now();
+            self.topics.ask(&self.asker, &mut self.world, ends.fell.clone(), report).await;
+            report.ran(CollectorName::Topics, started);
         }
-        let (started, read) = (Instant::now(), self.read_at());
-        let scheduler = &self.scheduler;
-        let max_age = |topic| scheduler.topic_max_age(topic, OffsetSpec::Latest);
-        let (asker, world) = (&self.asker, &mut self.world);
-        let outcomes = offsets::ask(asker, world, OffsetSpec::Latest, &sweep.ends, max_age, read, report).await;
-        report.ran(CollectorName::Offsets, started);
-        report.ends.took += started.elapsed();
-        let ends = self.observe_offsets(OffsetSpec::Latest, &outcomes, report);
-        let started = Instant::now();
-        self.topics.ask(&self.asker, &mut self.world, ends.fell.clone(), report).await;
-        report.ran(CollectorName::Topics, started);
         ends
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::kafka::KafkaError;
-use crate::model::BrokerId;
+use crate::model::{BrokerId, OffsetSpec};
 use crate::state::CollectorName;
 
 /// Failures that one report holds. A pass over a broken cluster may have more; they are counted only.
@@ -89,6 +89,14 @@ impl PassReport {
             self.errors.push(error);
         } else {
             self.more_errors += 1;
+        }
+    }
+
+    /// The account of one kind of offset.
+    pub(super) fn offsets(&mut self, spec: OffsetSpec) -> &mut CacheUse {
+        match spec {
+            OffsetSpec::Latest => &mut self.ends,
+            OffsetSpec::Earliest => &mut self.starts,
         }
     }
 

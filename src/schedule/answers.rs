@@ -27,34 +27,23 @@ impl Scheduler {
     #[must_use]
     pub fn topic_max_age(&self, topic: TopicIx, spec: OffsetSpec) -> MaxAge {
         let Some(item) = self.topic(topic) else { return self.main_max_age() };
-        let pace = match spec {
-            OffsetSpec::Latest => &item.ends,
-            OffsetSpec::Earliest => &item.starts,
-        };
-        self.max_age(pace.longest_next(self.tick(), self.topic_bounds(item)))
+        self.max_age(item.pace(spec).longest_next(self.tick(), self.topic_bounds(item)))
     }
 
     /// Takes in what became of the question for a topic's offsets; `advanced` says how far they rose.
     pub fn topic_answered(&mut self, topic: TopicIx, spec: OffsetSpec, answer: Answer, advanced: u64) {
         let tick = *self.tick();
         let Some((item, bounds)) = self.topic_mut(topic) else { return };
-        match spec {
-            OffsetSpec::Earliest => item.starts.answered(answer, &tick, bounds),
-            OffsetSpec::Latest => {
-                item.ends.answered(answer, &tick, bounds);
-                if matches!(answer, Answer::Moved | Answer::Still) {
-                    item.flowed(advanced, &tick, bounds);
-                }
-            }
+        item.pace_mut(spec).answered(answer, &tick, bounds);
+        if spec == OffsetSpec::Latest && matches!(answer, Answer::Moved | Answer::Still) {
+            item.flowed(advanced, &tick, bounds);
         }
     }
 
     /// Takes note that an answer about a topic's offsets left a part open, whatever else it told.
     pub fn topic_incomplete(&mut self, topic: TopicIx, spec: OffsetSpec) {
-        match (self.topic_mut(topic), spec) {
-            (Some((item, _)), OffsetSpec::Earliest) => item.starts.note_failing(),
-            (Some((item, _)), OffsetSpec::Latest) => item.ends.note_failing(),
-            (None, _) => {}
+        if let Some((item, _)) = self.topic_mut(topic) {
+            item.pace_mut(spec).note_failing();
         }
     }
 
@@ -124,15 +113,13 @@ impl Scheduler {
     /// Takes in what became of the question for a group's commits on a topic.
     pub fn group_topic_answered(&mut self, group: &str, topic: TopicIx, answer: Answer) {
         let tick = *self.tick();
-        let Some(bounds) = self.group(group).map(|item| self.group_topic_bounds(item, topic)) else { return };
-        let exception = || {
-            let topic = self.topic(topic)?;
-            self.bounds().0.of_group_topic(group, topic.name())
-        };
-        let is_new = self.group(group).is_some_and(|item| item.known_topic(topic).is_none());
-        let exception = if is_new { exception() } else { None };
+        let Some(item) = self.group(group) else { return };
+        let bounds = self.group_topic_bounds(item, topic);
+        // Names are matched once, when the topic is new to the group.
+        let name = self.topic(topic).filter(|_| item.known_topic(topic).is_none()).map(TopicItem::name);
+        let exception = name.and_then(|name| self.bounds().0.of_group_topic(group, name));
         if let Some(item) = self.group_mut(group) {
-            item.topic(topic, || exception).pace.answered(answer, &tick, bounds);
+            item.topic(topic, exception).pace.answered(answer, &tick, bounds);
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::flow::Flow;
 use super::pace::{Answer, Pace, Tick};
 use super::{Bounds, BoundsRules};
-use crate::model::{BrokerId, GroupState, Moment};
+use crate::model::{BrokerId, GroupState, Moment, OffsetSpec};
 use crate::state::{HistoryId, TopicIx, TopicTable};
 
 /// Longest intervals differ by up to this part, so that what became quiet together is not asked for together for ever.
@@ -77,6 +77,23 @@ impl TopicItem {
         }
     }
 
+    /// The pace of one kind of its offsets.
+    #[must_use]
+    pub fn pace(&self, spec: OffsetSpec) -> &Pace {
+        match spec {
+            OffsetSpec::Latest => &self.ends,
+            OffsetSpec::Earliest => &self.starts,
+        }
+    }
+
+    /// The same, to take in an answer.
+    pub fn pace_mut(&mut self, spec: OffsetSpec) -> &mut Pace {
+        match spec {
+            OffsetSpec::Latest => &mut self.ends,
+            OffsetSpec::Earliest => &mut self.starts,
+        }
+    }
+
     /// The topic's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -89,17 +106,14 @@ impl TopicItem {
         self.life == table.history
     }
 
-    /// Follows the topic's table. Tells whether it has other partitions or leaders than before: then it is asked for at
-    /// once.
-    pub fn follow(&mut self, table: &TopicTable) -> bool {
+    /// Follows the topic's table: where it has other partitions or leaders than before, it is asked for at once.
+    pub fn follow(&mut self, table: &TopicTable) {
         let shape = shape(table);
-        if self.shape == shape {
-            return false;
+        if self.shape != shape {
+            self.shape = shape;
+            self.ends.wake();
+            self.starts.wake();
         }
-        self.shape = shape;
-        self.ends.wake();
-        self.starts.wake();
-        true
     }
 
     /// Its bounds.
@@ -111,8 +125,12 @@ impl TopicItem {
     /// Whether its ends are to be asked for at this tick.
     #[must_use]
     pub fn is_due(&self, tick: &Tick, bounds: Bounds) -> bool {
-        let is_burst = self.ends.is_moving() && self.stride > 0 && self.stride < tick.divisions;
-        self.ends.is_due(tick, bounds) || (is_burst && tick.index.is_multiple_of(self.stride))
+        self.ends.is_due(tick, bounds) || self.burst(tick).is_some_and(|stride| tick.index.is_multiple_of(stride))
+    }
+
+    /// After how many ticks the ends of a bursty topic are asked for again, when that is more often than once a period.
+    fn burst(&self, tick: &Tick) -> Option<u32> {
+        Some(self.stride).filter(|stride| self.ends.is_moving() && *stride < tick.divisions)
     }
 
     /// Takes in how far the ends rose.
@@ -128,10 +146,7 @@ impl TopicItem {
     /// The interval of its ends as it is just now.
     #[must_use]
     pub fn interval(&self, tick: &Tick, bounds: Bounds) -> Duration {
-        if self.ends.is_moving() && self.stride > 0 && self.stride < tick.divisions {
-            return tick.length * self.stride;
-        }
-        self.ends.interval(tick, bounds)
+        self.burst(tick).map_or_else(|| self.ends.interval(tick, bounds), |stride| tick.length * stride)
     }
 }
 
@@ -251,12 +266,12 @@ impl GroupItem {
         self.topics.retain(|item| of_group.binary_search(&item.topic).is_ok());
     }
 
-    /// One of its topics, a new one if it is not known yet.
-    pub fn topic(&mut self, topic: TopicIx, exception: impl FnOnce() -> Option<usize>) -> &mut GroupTopicItem {
+    /// One of its topics, a new one with this exception to the bounds if it is not known yet.
+    pub fn topic(&mut self, topic: TopicIx, exception: Option<usize>) -> &mut GroupTopicItem {
         let place = match self.topics.binary_search_by_key(&topic, |known| known.topic) {
             Ok(place) => place,
             Err(place) => {
-                self.topics.insert(place, GroupTopicItem { topic, pace: Pace::default(), exception: exception() });
+                self.topics.insert(place, GroupTopicItem { topic, pace: Pace::default(), exception });
                 place
             }
         };

@@ -267,12 +267,12 @@ impl Scheduler {
         Some((item, bounds))
     }
 
-    /// Sets what stands at a topic's place; places beyond `places` are given back.
-    pub fn set_topic(&mut self, topic: TopicIx, item: Option<TopicItem>) {
+    /// Sets what stands at a topic's place.
+    pub fn set_topic(&mut self, topic: TopicIx, item: TopicItem) {
         if self.topics.len() <= topic.index() {
             self.topics.resize(topic.index() + 1, None);
         }
-        self.topics[topic.index()] = item;
+        self.topics[topic.index()] = Some(item);
     }
 
     /// Forgets the topics at the places for which `exists` is false.

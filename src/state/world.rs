@@ -41,8 +41,6 @@ pub struct TopicChange {
     pub advanced: u64,
     /// Whether an end fell: truncated, or another topic by now. Either way a new history began.
     pub fell: bool,
-    /// Whether the answer left a partition open.
-    pub failed: bool,
 }
 
 /// One cluster as it is known now. Cloning copies pointers only: that is how it is published.
@@ -348,14 +346,11 @@ fn apply_rows(
     max_age: MaxAge,
     read: ReadAt,
 ) -> TopicChange {
-    let mut change = TopicChange { topic, changed: false, advanced: 0, fell: false, failed: false };
+    let mut change = TopicChange { topic, changed: false, advanced: 0, fell: false };
     let asked = table.asked();
     for row in rows {
         let Some(place) = table.place(row.partition).filter(|place| *place < asked) else { continue };
-        let Ok(offset) = row.offset else {
-            change.failed = true;
-            continue;
-        };
+        let Ok(offset) = row.offset else { continue };
         let column = match spec {
             OffsetSpec::Earliest => &mut table.starts,
             OffsetSpec::Latest => &mut table.ends,
