@@ -105,3 +105,39 @@ fn granularity(configured: Configured) -> Granularity {
         Configured::Topic => Granularity::Topic,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config;
+    use crate::config::tests::Fake;
+
+    #[test]
+    fn overrides_are_for_names() {
+        let yaml = "
+clusters:
+- polling: {overrides: [{topics: ['^pay', ^ord], max_interval: 5s}, {groups: slow, min_interval: 1m}, {topics: [x], groups: [y], min_interval: 2s, max_interval: 3s}]}
+  bootstrap_servers: [b1:9092]
+";
+        let fake = Fake::default().file("k.yml", yaml);
+        let (config, _) = config::resolve(Some(Path::new("k.yml")), &[], &fake).unwrap();
+        let all = rules(&config.clusters[0], &config).bounds;
+        let one =
+            |place: usize| BoundsRules { overrides: vec![all.overrides[place].clone()], ..BoundsRules::default() };
+        let is_for_topic = |rules: &BoundsRules, topic: &str| rules.of_topic(topic).is_some();
+        let is_for_group = |rules: &BoundsRules, group: &str, topic: &str| rules.of_group_topic(group, topic).is_some();
+        let [topics, groups, both] = [one(0), one(1), one(2)];
+        assert!(is_for_topic(&topics, "orders") && !is_for_topic(&topics, "reorder"));
+        assert!(is_for_group(&topics, "any", "payments") && !is_for_group(&topics, "any", "x"));
+        assert_eq!((all.overrides[0].min, all.overrides[0].max), (None, Some(Duration::from_secs(5))));
+        assert!(!is_for_topic(&groups, "slow"), "a topic by itself has no group");
+        assert!(is_for_group(&groups, "too-slow", "x") && !is_for_group(&groups, "fast", "slow"));
+        assert!(!is_for_topic(&both, "x"));
+        assert!(is_for_group(&both, "y", "x"));
+        assert!(!is_for_group(&both, "y", "z") && !is_for_group(&both, "z", "x"));
+    }
+}

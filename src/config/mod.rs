@@ -41,9 +41,9 @@ pub use filter::NameFilter;
 pub use interpolate::MAX_VALUE_BYTES;
 pub use overlay::Setting;
 pub use polling::{
-    AUTO_MAX_INTERVAL, AUTO_MIN_INTERVAL, Budget, CPU_PERCENT_RANGE, ClusterPolling, INTERVAL_RANGE, MAX_AGE_RANGE,
-    MAX_IN_FLIGHT_RANGE, MAX_POLLING_OVERRIDES, MIN_AUTO_MAX_AGE, Polling, PollingMode, PollingOverride,
-    REQUEST_TIMEOUT_RANGE, REQUESTS_RANGE, STUCK_AFTER_RANGE,
+    Budget, CPU_PERCENT_RANGE, ClusterPolling, INTERVAL_RANGE, MAX_AGE_RANGE, MAX_IN_FLIGHT_RANGE,
+    MAX_POLLING_OVERRIDES, Polling, PollingMode, PollingOverride, REQUEST_TIMEOUT_RANGE, REQUESTS_RANGE,
+    STUCK_AFTER_RANGE,
 };
 pub use reference::reference_markdown;
 pub use secret::{HIDDEN, Properties, Secret};

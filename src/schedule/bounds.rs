@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use crate::model::NamePredicate;
 
-/// The shortest interval on a cluster of ordinary size.
-const MIN_INTERVAL: Duration = Duration::from_secs(5);
-/// The longest interval on a cluster of ordinary size.
-const MAX_INTERVAL: Duration = Duration::from_secs(60);
+/// What an automatic shortest interval is on a cluster of ordinary size; never longer than the longest.
+pub const AUTO_MIN_INTERVAL: Duration = Duration::from_secs(5);
+/// What an automatic longest interval is on a cluster of ordinary size; never shorter than the shortest.
+pub const AUTO_MAX_INTERVAL: Duration = Duration::from_secs(60);
+/// A value may automatically be so many intervals old.
+pub(super) const INTERVALS_OF_MAX_AGE: u32 = 3;
+/// But always so old.
+pub const MIN_AUTO_MAX_AGE: Duration = Duration::from_secs(120);
 /// Up to so many values (partitions and committed group-partitions) a cluster is of ordinary size. Beyond, automatic
 /// bounds grow in proportion.
 const ORDINARY_VALUES: usize = 250_000;
@@ -21,6 +25,12 @@ pub struct Bounds {
     pub min: Duration,
     /// What stands still is not asked for less often.
     pub max: Duration,
+}
+
+/// How old a value may get that is asked for again after this interval at the latest: as configured, or automatic.
+#[must_use]
+pub fn max_age(configured: Option<Duration>, interval: Duration) -> Duration {
+    configured.unwrap_or_else(|| interval.saturating_mul(INTERVALS_OF_MAX_AGE).max(MIN_AUTO_MAX_AGE))
 }
 
 /// Bounds for the topics or the groups of some names.
@@ -56,9 +66,9 @@ impl BoundsRules {
     pub fn of_cluster(&self, values: usize) -> Bounds {
         #[expect(clippy::cast_precision_loss, reason = "a ratio of counts")]
         let growth = (values as f64 / ORDINARY_VALUES as f64).clamp(1.0, MAX_GROWTH);
-        let min = self.min.unwrap_or_else(|| MIN_INTERVAL.mul_f64(growth).min(self.max.unwrap_or(Duration::MAX)));
-        let most = self.max_age.unwrap_or(Duration::MAX).max(MAX_INTERVAL);
-        let max = self.max.unwrap_or_else(|| MAX_INTERVAL.mul_f64(growth).min(most));
+        let min = self.min.unwrap_or_else(|| AUTO_MIN_INTERVAL.mul_f64(growth).min(self.max.unwrap_or(Duration::MAX)));
+        let most = self.max_age.unwrap_or(Duration::MAX).max(AUTO_MAX_INTERVAL);
+        let max = self.max.unwrap_or_else(|| AUTO_MAX_INTERVAL.mul_f64(growth).min(most));
         Bounds { min, max: max.max(min) }
     }
 

@@ -15,7 +15,9 @@ mod scheduler;
 mod scrapes;
 mod ticks;
 
-pub use bounds::{Bounds, BoundsOverride, BoundsRules};
+pub use bounds::{
+    AUTO_MAX_INTERVAL, AUTO_MIN_INTERVAL, Bounds, BoundsOverride, BoundsRules, MIN_AUTO_MAX_AGE, max_age,
+};
 pub use breaker::{Breakers, Probe};
 pub use budget::{Budget, Cost, Stretch};
 pub use items::{GroupItem, TopicItem};

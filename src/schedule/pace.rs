@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Bounds;
+use super::bounds::max_age;
 use crate::model::Moment;
 
 /// What a quiet reading multiplies the interval by.
@@ -11,10 +12,6 @@ const QUIET_FACTOR: f64 = 1.2;
 const CAN_WAIT: f64 = 0.8;
 /// What was asked for in vain is asked for again after a tick, then after twice the time, up to its interval.
 const MAX_DOUBLINGS: u8 = 6;
-/// A value may be so many intervals old, unless that is configured.
-const INTERVALS_OF_MAX_AGE: u32 = 3;
-/// But always so old.
-const MIN_MAX_AGE: Duration = Duration::from_secs(120);
 /// A value is asked for again so many ticks before it gets too old: one until the next, one for the pass.
 const TICKS_BEFORE_TOO_OLD: u32 = 2;
 
@@ -39,11 +36,8 @@ impl Tick {
     /// How old a value may get that is asked for again after this stretched interval at the latest.
     #[must_use]
     pub fn max_age(&self, interval: Duration) -> Duration {
-        self.max_age.unwrap_or_else(|| (interval * INTERVALS_OF_MAX_AGE).max(MIN_MAX_AGE))
+        max_age(self.max_age, interval)
     }
-
-    /// How many intervals old a value may at least get when its age is not configured.
-    pub(super) const INTERVALS_OF_MAX_AGE: u32 = INTERVALS_OF_MAX_AGE;
 
     /// Whether all that moves is asked for.
     #[must_use]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::INTERVALS_OF_MAX_AGE;
 use super::items::{GroupItem, TopicItem};
 use super::pace::Tick;
 use super::ticks::Ticks;
@@ -212,10 +213,11 @@ impl Scheduler {
         }
         if let Some(since) = self.cost_since {
             let elapsed = self.tick.at.since(since);
-            let longest =
-                self.rules.bounds.max_age.map_or(f64::MAX, |age| {
-                    age.div_duration_f64(self.cluster.max * Tick::INTERVALS_OF_MAX_AGE).max(1.0)
-                });
+            let longest = self
+                .rules
+                .bounds
+                .max_age
+                .map_or(f64::MAX, |age| age.div_duration_f64(self.cluster.max * INTERVALS_OF_MAX_AGE).max(1.0));
             self.stretch.observe(cost, elapsed, self.rules.budget, longest);
             self.set_period();
         }

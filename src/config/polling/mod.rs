@@ -10,19 +10,13 @@ use serde::{Serialize, Serializer};
 use super::filter::NameFilter;
 use super::types::{Cluster, Config};
 use super::values::{show_duration, show_percent};
+use crate::schedule::AUTO_MAX_INTERVAL;
 
 pub use check::{
     CPU_PERCENT_RANGE, INTERVAL_RANGE, MAX_AGE_RANGE, MAX_IN_FLIGHT_RANGE, MAX_POLLING_OVERRIDES,
     REQUEST_TIMEOUT_RANGE, REQUESTS_RANGE, STUCK_AFTER_RANGE,
 };
 pub(crate) use check::{Chosen, budget, of_cluster, polling};
-
-/// What `min_interval: auto` starts from; longer on large clusters, never longer than the longest interval.
-pub const AUTO_MIN_INTERVAL: Duration = Duration::from_secs(5);
-/// What `max_interval: auto` starts from; longer on large clusters, never shorter than the shortest interval.
-pub const AUTO_MAX_INTERVAL: Duration = Duration::from_secs(60);
-/// What `max_age: auto` is at least.
-pub const MIN_AUTO_MAX_AGE: Duration = Duration::from_secs(120);
 
 /// How the time of a request is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -51,13 +45,15 @@ pub struct Polling {
     pub mode: PollingMode,
     /// Of mode fixed: from the start of one pass to the start of the next; default 15 s.
     pub interval: Duration,
-    /// Of mode adaptive: nothing is asked for more often; `None` (the default) is auto, from [`AUTO_MIN_INTERVAL`].
+    /// Of mode adaptive: nothing is asked for more often; `None` (the default) is auto, from
+    /// [`AUTO_MIN_INTERVAL`](crate::schedule::AUTO_MIN_INTERVAL).
     pub min_interval: Option<Duration>,
     /// Of mode adaptive: nothing is asked for less often; `None` (the default) is auto, from [`AUTO_MAX_INTERVAL`].
     pub max_interval: Option<Duration>,
     /// How long one request to a broker may take; default 10 s.
     pub request_timeout: Duration,
-    /// No value older than this is served; `None` (the default) is auto, see [`Self::max_age_for`].
+    /// No value older than this is served; `None` (the default) is auto, see
+    /// [`max_age`](crate::schedule::max_age).
     pub max_age: Option<Duration>,
     /// The most calls under way at once, shared evenly by the clusters, at least one each; default 20.
     pub max_in_flight: usize,
@@ -66,12 +62,6 @@ pub struct Polling {
 }
 
 impl Polling {
-    /// How old a value may be that is polled at this interval: as set, or three intervals and at least [`MIN_AUTO_MAX_AGE`].
-    #[must_use]
-    pub fn max_age_for(&self, interval: Duration) -> Duration {
-        self.max_age.unwrap_or_else(|| interval.saturating_mul(3).max(MIN_AUTO_MAX_AGE))
-    }
-
     /// The longest time between two requests for a value, as far as the settings alone tell.
     pub(crate) fn longest_interval(&self) -> Duration {
         match self.mode {
@@ -178,21 +168,6 @@ pub struct PollingOverride {
     /// As [`Polling::max_interval`]; `None` takes over the cluster's.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub max_interval: Option<Duration>,
-}
-
-impl PollingOverride {
-    /// Whether it is for a topic by itself: only one that names no groups is.
-    #[must_use]
-    pub fn is_for_topic(&self, topic: &str) -> bool {
-        self.groups.is_none() && self.topics.as_ref().is_some_and(|topics| topics.matches(topic))
-    }
-
-    /// Whether it is for a group on a topic: all that it names must match.
-    #[must_use]
-    pub fn is_for_group(&self, group: &str, topic: &str) -> bool {
-        let takes = |names: &Option<NameFilter>, name: &str| names.as_ref().is_none_or(|names| names.matches(name));
-        takes(&self.topics, topic) && takes(&self.groups, group)
-    }
 }
 
 fn as_text<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -78,7 +78,7 @@ log: {format: json, level: 'warn,librdkafka=debug'}
     let (config, warnings) = good_in(fake.file("/run/secrets/kafka", "pa ss\n"), yaml);
     assert_eq!(config.web.listen, Listen { host: Some("::1".to_owned()), port: 9400 });
     assert_eq!(config.polling.mode, PollingMode::Fixed, "an interval means so");
-    assert_eq!(config.polling.max_age_for(config.polling.interval), Duration::from_secs(270));
+    assert_eq!(crate::schedule::max_age(config.polling.max_age, config.polling.interval), Duration::from_secs(270));
     assert_eq!(config.polling.request_timeout, Duration::from_millis(2500));
     let [prod, test] = config.clusters.as_slice() else { panic!("two clusters") };
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::schedule::{MIN_AUTO_MAX_AGE, max_age};
 
 /// A file with one sound cluster and this line as its first.
 fn with_line(line: &str) -> String {
@@ -124,10 +125,11 @@ fn values_do_not_vanish_between_two_polls() {
         ],
     );
     let polling = good(&with_line("polling: {max_age: 20s, max_interval: 20s}")).polling;
-    assert_eq!(polling.max_age_for(seconds(5)), seconds(20));
+    assert_eq!(max_age(polling.max_age, seconds(5)), seconds(20));
     let auto = good(&with_line("polling: {max_age: auto}")).polling;
-    assert_eq!((auto.max_age_for(seconds(5)), auto.max_age_for(seconds(60))), (MIN_AUTO_MAX_AGE, seconds(180)));
-    assert_eq!(auto.max_age_for(Duration::MAX), Duration::MAX);
+    let auto_for = |interval| max_age(auto.max_age, interval);
+    assert_eq!((auto_for(seconds(5)), auto_for(seconds(60))), (MIN_AUTO_MAX_AGE, seconds(180)));
+    assert_eq!(auto_for(Duration::MAX), Duration::MAX);
     let vanish = "polling.max_age lets none be older than 2m; they would vanish between two polls; poll more often, or raise max_age";
     cluster(
         "polling: {max_age: 2m}",
@@ -251,23 +253,6 @@ fn a_cluster_says_what_differs() {
         ],
     );
     cluster("", "{max_age: 5m}", &["k.yml:3:13: clusters[0].polling.max_age: unknown key; it belongs under polling"]);
-}
-
-#[test]
-fn overrides_are_for_names() {
-    let yaml = with_cluster(
-        "",
-        "{overrides: [{topics: ['^pay', ^ord], max_interval: 5s}, {groups: slow, min_interval: 1m}, {topics: [x], groups: [y], min_interval: 2s, max_interval: 3s}]}",
-    );
-    let config = good(&yaml);
-    let [topics, groups, both] = config.clusters[0].polling.overrides.as_slice() else { panic!("three") };
-    assert!(topics.is_for_topic("orders") && !topics.is_for_topic("reorder"));
-    assert!(topics.is_for_group("any", "payments") && !topics.is_for_group("any", "x"));
-    assert_eq!((topics.min_interval, topics.max_interval), (None, Some(seconds(5))));
-    assert!(!groups.is_for_topic("slow"), "a topic by itself has no group");
-    assert!(groups.is_for_group("too-slow", "x") && !groups.is_for_group("fast", "slow"));
-    assert!(!both.is_for_topic("x"));
-    assert!(both.is_for_group("y", "x") && !both.is_for_group("y", "z") && !both.is_for_group("z", "x"));
 }
 
 #[test]
