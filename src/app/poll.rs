@@ -254,10 +254,9 @@ impl PassLog {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::collect::{CallLimits, GroupScope, TopicScope};
     use crate::kafka::ClientSettings;
     use crate::metrics::Tasks;
-    use crate::model::{Broker, BrokerId, ClusterMetadata, MaxAge, NamePredicate};
+    use crate::model::{Broker, BrokerId, ClusterMetadata, MaxAge};
     use crate::schedule::{BoundsRules, Budget, Rules};
     use crate::state::{CollectorName, Collectors};
 
@@ -272,19 +271,15 @@ mod tests {
         let tasks = Tasks::new(own.clone(), clock);
         ClusterTask {
             client: Arc::new(KafkaPool::connect(&settings, 1).unwrap()),
-            settings: PollSettings {
-                topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
-                groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
-                collectors: CollectorName::ALL.to_vec(),
-                limit: CallLimits::new(1).join(),
-                breaker_seed: 1,
-                cpu: Arc::default(),
-                rules: Rules {
+            settings: PollSettings::of_everything(
+                1,
+                1,
+                Rules {
                     fixed: None,
                     bounds: BoundsRules { max_age: Some(max_age), ..BoundsRules::default() },
                     budget: Budget { requests_per_second_per_broker: 50.0, cpu: 0.01 },
                 },
-            },
+            ),
             source: Arc::new(ClusterSource::new(None, vec!["127.0.0.1:1".to_owned()])),
             own,
             clock,

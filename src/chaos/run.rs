@@ -15,13 +15,12 @@ use super::fake::{BEGINNING, ChaosKafka, Load, TIMEOUT};
 use super::history::Ms;
 use super::shown::Shown;
 use super::vanish::Seen;
-use crate::collect::{CallLimits, Clock, GroupScope, PollSettings, Poller, TopicScope};
+use crate::collect::{Clock, PollSettings, Poller};
 use crate::derive::Snapshot;
 use crate::metrics::ClusterSource;
 use crate::metrics::exposition::{ClusterView, Exposition, Format, View};
-use crate::model::{Instants, Moment, NamePredicate, WallTime};
+use crate::model::{Instants, Moment, WallTime};
 use crate::schedule::{BoundsRules, Budget, Rhythm, Rules, ScrapeClient, Scrapes};
-use crate::state::CollectorName;
 
 const BROKERS: i32 = 5;
 const MAX_IN_FLIGHT: usize = 6;
@@ -110,15 +109,7 @@ struct Polling {
 
 impl Polling {
     fn new(stage: &Stage, seed: u64) -> Self {
-        let settings = PollSettings {
-            topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
-            groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
-            collectors: CollectorName::ALL.to_vec(),
-            limit: CallLimits::new(MAX_IN_FLIGHT).join(),
-            breaker_seed: seed,
-            cpu: Arc::default(),
-            rules: stage.setup.rules(),
-        };
+        let settings = PollSettings::of_everything(MAX_IN_FLIGHT, seed, stage.setup.rules());
         Self { poller: Poller::new(stage.kafka.clone(), stage.clock.clone(), settings, None) }
     }
 

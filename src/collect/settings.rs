@@ -45,3 +45,19 @@ pub struct PollSettings {
     /// How often.
     pub rules: Rules,
 }
+
+#[cfg(test)]
+impl PollSettings {
+    /// Everything there is, with so many calls in flight.
+    pub(crate) fn of_everything(max_in_flight: usize, breaker_seed: u64, rules: Rules) -> Self {
+        Self {
+            topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
+            groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
+            collectors: CollectorName::ALL.to_vec(),
+            limit: super::CallLimits::new(max_in_flight).join(),
+            breaker_seed,
+            cpu: Arc::default(),
+            rules,
+        }
+    }
+}

@@ -48,19 +48,15 @@ impl Bench {
     fn with(brokers: i32, change: impl FnOnce(&mut PollSettings)) -> Self {
         let kafka = Arc::new(FakeKafka::new(brokers));
         let clock = TestClock::default();
-        let mut settings = PollSettings {
-            topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
-            groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
-            collectors: CollectorName::ALL.to_vec(),
-            limit: CallLimits::new(20).join(),
-            breaker_seed: 1,
-            cpu: Arc::default(),
-            rules: Rules {
+        let mut settings = PollSettings::of_everything(
+            20,
+            1,
+            Rules {
                 fixed: Some(INTERVAL),
                 bounds: BoundsRules { max_age: Some(MAX_AGE), ..BoundsRules::default() },
                 budget: Budget { requests_per_second_per_broker: 50.0, cpu: 0.01 },
             },
-        };
+        );
         change(&mut settings);
         let poller = Poller::new(kafka.clone(), clock.clone(), settings, None);
         Self { kafka, clock, poller, last: None }
