@@ -7,6 +7,7 @@ mod ids;
 mod offsets;
 mod predicate;
 mod stats;
+mod status;
 mod time;
 
 pub use cluster::{Broker, ClusterDescription, ClusterMetadata, PartitionMetadata, TopicDescription, TopicMetadata};
@@ -16,4 +17,5 @@ pub use ids::{BrokerId, MaybeOffset, Messages, Offset, PartitionId, TopicId};
 pub use offsets::{CommittedOffsets, CommittedPartition, ListedPartition, OffsetSpec, TopicPartitions, TopicRows};
 pub use predicate::NamePredicate;
 pub use stats::{BreakerState, BrokerConnection, ConnectionStats};
+pub use status::{GroupStatus, TimeLagMethod};
 pub use time::{Instants, MaxAge, Moment, WallTime};
