@@ -31,8 +31,10 @@ impl From<Option<WallTime>> for MaybeTime {
 pub struct Verdict {
     /// The verdict as long as nothing of this comes to pass.
     pub status: GroupStatus,
-    /// After this moment without a commit it is `Stop`.
-    pub stop_after: Option<WallTime>,
+    /// After this moment without a commit it is another.
+    pub turns_after: Option<WallTime>,
+    /// Namely this.
+    pub turns_into: GroupStatus,
     /// From this moment on the partition counts as abandoned: its verdict is `Ok`.
     pub abandoned_from: Option<WallTime>,
 }
@@ -41,7 +43,7 @@ impl Verdict {
     /// A verdict that time does not change.
     #[must_use]
     pub const fn of(status: GroupStatus) -> Self {
-        Self { status, stop_after: None, abandoned_from: None }
+        Self { status, turns_after: None, turns_into: status, abandoned_from: None }
     }
 
     /// The verdict at a time.
@@ -50,8 +52,8 @@ impl Verdict {
         if self.is_abandoned(now) {
             return GroupStatus::Ok;
         }
-        match self.stop_after {
-            Some(moment) if now > moment => GroupStatus::Stop,
+        match self.turns_after {
+            Some(moment) if now > moment => self.turns_into,
             _ => self.status,
         }
     }
@@ -67,9 +69,10 @@ impl Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowOutlook {
     oldest_unread: MaybeTime,
-    stop_after: MaybeTime,
+    turns_after: MaybeTime,
     abandoned_from: MaybeTime,
     status: GroupStatus,
+    turns_into: GroupStatus,
     method: Option<TimeLagMethod>,
     /// Commits that the verdict is made of.
     pub stored: u8,
@@ -81,9 +84,10 @@ impl RowOutlook {
     pub fn new(oldest_unread: Option<(WallTime, TimeLagMethod)>, verdict: Verdict, stored: u8) -> Self {
         Self {
             oldest_unread: oldest_unread.map(|(time, _)| time).into(),
-            stop_after: verdict.stop_after.into(),
+            turns_after: verdict.turns_after.into(),
             abandoned_from: verdict.abandoned_from.into(),
             status: verdict.status,
+            turns_into: verdict.turns_into,
             method: oldest_unread.map(|(_, method)| method),
             stored,
         }
@@ -104,7 +108,12 @@ impl RowOutlook {
     /// The verdict.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        Verdict { status: self.status, stop_after: self.stop_after.get(), abandoned_from: self.abandoned_from.get() }
+        Verdict {
+            status: self.status,
+            turns_after: self.turns_after.get(),
+            turns_into: self.turns_into,
+            abandoned_from: self.abandoned_from.get(),
+        }
     }
 }
 

@@ -1,0 +1,11 @@
+//! What of the facts is remembered over time, and what that says: when records were appended, how groups are doing,
+//! how fast things move. Belongs to the poller of one cluster; what it comes to is published as an `Outlook`.
+
+mod judge;
+mod rate;
+mod ring;
+mod settings;
+mod timeline;
+
+pub use settings::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
+pub use timeline::{Bracket, MAX_POINTS, Point, Timeline};
