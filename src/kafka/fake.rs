@@ -10,7 +10,8 @@ use super::{Cause, GroupReply, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{
     Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription,
     GroupKind, GroupListing, GroupState, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId,
-    PartitionMetadata, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows,
+    PartitionMetadata, TimedPartition, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows,
+    TopicTimes, WallTime,
 };
 
 /// The facts of the cluster.
@@ -24,6 +25,9 @@ pub(crate) struct World {
     pub(crate) topics: BTreeMap<Arc<str>, FakeTopic>,
     /// The groups by name.
     pub(crate) groups: BTreeMap<Arc<str>, FakeGroup>,
+    /// The timestamps of the records that a partition holds from its log start on. One that is not here has none, as with
+    /// records of old message formats.
+    pub(crate) timestamps: BTreeMap<(Arc<str>, PartitionId), Vec<i64>>,
     /// Calls that fail: of this kind to this broker, or to any (`None`).
     pub(crate) failures: Vec<(Operation, Option<BrokerId>, Cause)>,
 }
@@ -90,6 +94,25 @@ impl World {
         });
         let topic = FakeTopic { id: self.topics.len() as u128 + 1, error: None, partitions: partitions.collect() };
         self.topics.entry(Arc::from(name)).insert_entry(topic).into_mut()
+    }
+
+    /// The first record of a partition that is not older than a time.
+    fn first_since(
+        &self,
+        leader: BrokerId,
+        topic: &Arc<str>,
+        partition: PartitionId,
+        time: WallTime,
+    ) -> Result<Option<(Offset, WallTime)>, KafkaCode> {
+        let known = self.topics.get(topic).and_then(|topic| topic.partitions.get(partition.index()?));
+        let known = known.ok_or(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        if known.leader != Some(leader) {
+            return Err(KafkaCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        let (start, end) = known.offsets?;
+        let stamps = self.timestamps.get(&(topic.clone(), partition)).map_or(&[][..], Vec::as_slice);
+        let found = (start..end).zip(stamps).find(|(_, stamp)| **stamp >= time.0);
+        Ok(found.and_then(|(offset, stamp)| Some((Offset::new(offset)?, WallTime(*stamp)))))
     }
 
     /// Adds an empty classic group with commits.
@@ -276,6 +299,23 @@ impl KafkaApi for FakeKafka {
         };
         Ok(partitions.iter().map(rows).collect())
     }
+
+    async fn offsets_at(
+        &self,
+        leader: BrokerId,
+        times: &[TopicTimes],
+    ) -> Result<Vec<TopicRows<TimedPartition>>, KafkaError> {
+        let named = times.iter().map(|topic| topic.partitions.len()).sum();
+        let world = self.ask(Operation::ListOffsets, Target::Broker(leader), named)?;
+        let rows = |topic: &TopicTimes| {
+            let row = |(partition, time): &_| TimedPartition {
+                partition: *partition,
+                found: world.first_since(leader, &topic.topic, *partition, *time),
+            };
+            TopicRows { topic: topic.topic.clone(), rows: topic.partitions.iter().map(row).collect() }
+        };
+        Ok(times.iter().map(rows).collect())
+    }
 }
 
 #[cfg(test)]
@@ -296,11 +336,20 @@ mod tests {
         let rows = kafka.list_offsets(BrokerId(1), OffsetSpec::Latest, &named).await.unwrap();
         let offsets: Vec<_> = rows[0].rows.iter().map(|row| row.offset.map(Offset::get)).collect();
         assert_eq!(offsets, [Ok(9), Err(KafkaCode::NOT_LEADER_OR_FOLLOWER)]);
+        kafka.world().timestamps.insert(("t".into(), PartitionId(0)), vec![10, 30, 20]);
+        let times = [(25, Some((4, 30))), (31, None)];
+        for (time, record) in times {
+            let named = [TopicTimes { topic: "t".into(), partitions: vec![(PartitionId(0), WallTime(time))] }];
+            let rows = kafka.offsets_at(BrokerId(1), &named).await.unwrap();
+            let found = rows[0].rows[0].found.unwrap().map(|(offset, time)| (offset.get(), time.0));
+            assert_eq!(found, record, "{time}");
+        }
         kafka.world().failures.push((Operation::ListGroups, Some(BrokerId(1)), Cause::NoAnswer));
         assert!(kafka.list_groups(BrokerId(1)).await.unwrap_err().is_silence());
         assert_eq!(kafka.list_groups(BrokerId(2)).await.unwrap().len(), 1);
         let asked: Vec<_> = kafka.take_calls().into_iter().map(|call| (call.operation, call.named)).collect();
         let listed = (Operation::ListGroups, 0);
-        assert_eq!(asked, [(Operation::OffsetFetch, 2), (Operation::ListOffsets, 2), listed, listed]);
+        let by_time = (Operation::ListOffsets, 1);
+        assert_eq!(asked, [(Operation::OffsetFetch, 2), (Operation::ListOffsets, 2), by_time, by_time, listed, listed]);
     }
 }

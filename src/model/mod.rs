@@ -14,7 +14,10 @@ pub use cluster::{Broker, ClusterDescription, ClusterMetadata, PartitionMetadata
 pub use code::KafkaCode;
 pub use group::{GroupDescription, GroupKind, GroupListing, GroupState, TopicAssignment};
 pub use ids::{BrokerId, MaybeOffset, Messages, Offset, PartitionId, TopicId};
-pub use offsets::{CommittedOffsets, CommittedPartition, ListedPartition, OffsetSpec, TopicPartitions, TopicRows};
+pub use offsets::{
+    CommittedOffsets, CommittedPartition, ListedPartition, OffsetSpec, TimedPartition, TopicPartitions, TopicRows,
+    TopicTimes,
+};
 pub use predicate::NamePredicate;
 pub use stats::{BreakerState, BrokerConnection, ConnectionStats};
 pub use status::{GroupStatus, TimeLagMethod};

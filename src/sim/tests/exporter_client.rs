@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::kafka::{ClientSettings, KafkaApi, KafkaClient};
-use crate::model::{BrokerId, CommittedOffsets, GroupKind, KafkaCode, OffsetSpec, PartitionId, TopicPartitions};
+use crate::model::{
+    BrokerId, CommittedOffsets, GroupKind, KafkaCode, OffsetSpec, PartitionId, TopicPartitions, TopicTimes, WallTime,
+};
 use crate::sim::{Api, Fault, Outage};
 
 fn connect(cluster: &Cluster, request_timeout: Duration) -> KafkaClient {
@@ -129,6 +131,20 @@ async fn commits_and_offsets_are_the_worlds() {
                     OffsetSpec::Latest => world.end_offset("moving", at),
                 };
                 assert_eq!(row.offset.ok().map(|offset| offset.get()), truth);
+            }
+        }
+        let at_ms = cluster.world().appended_at_ms("moving", 3, 5_000).unwrap();
+        for (time, is_there) in [(at_ms, true), (i64::MAX, false)] {
+            let asked = led.iter().map(|p| (PartitionId::from_index(*p).unwrap(), WallTime(time))).collect();
+            let times = [TopicTimes { topic: name("moving"), partitions: asked }];
+            let rows = client.offsets_at(broker, &times).await.unwrap();
+            assert_eq!(rows.iter().map(|topic| topic.rows.len()).sum::<usize>(), led.len());
+            for row in rows.iter().flat_map(|topic| &topic.rows) {
+                let found = row.found.unwrap();
+                assert_eq!(found.is_some(), is_there, "{row:?}");
+                let Some((offset, stamp)) = found else { continue };
+                let truth = cluster.world().appended_at_ms("moving", row.partition.index().unwrap(), offset.get());
+                assert!(stamp.0 >= at_ms && truth == Some(stamp.0), "{row:?}");
             }
         }
     }
