@@ -8,6 +8,7 @@ mod offsets;
 mod predicate;
 mod stats;
 mod time;
+mod topic_settings;
 
 pub use cluster::{Broker, ClusterDescription, ClusterMetadata, PartitionMetadata, TopicDescription, TopicMetadata};
 pub use code::KafkaCode;
@@ -17,3 +18,4 @@ pub use offsets::{CommittedOffsets, CommittedPartition, ListedPartition, OffsetS
 pub use predicate::NamePredicate;
 pub use stats::{BreakerState, BrokerConnection, ConnectionStats};
 pub use time::{Instants, MaxAge, Moment, WallTime};
+pub use topic_settings::{Cleanup, Retention, TopicSettingError, TopicSettings};
