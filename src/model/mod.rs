@@ -9,6 +9,7 @@ mod predicate;
 mod stats;
 mod status;
 mod time;
+mod topic_settings;
 
 pub use cluster::{Broker, ClusterDescription, ClusterMetadata, PartitionMetadata, TopicDescription, TopicMetadata};
 pub use code::KafkaCode;
@@ -22,3 +23,4 @@ pub use predicate::NamePredicate;
 pub use stats::{BreakerState, BrokerConnection, ConnectionStats};
 pub use status::{GroupStatus, TimeLagMethod};
 pub use time::{Instants, MaxAge, Moment, WallTime};
+pub use topic_settings::{Cleanup, Retention, TopicSettingError, TopicSettings};

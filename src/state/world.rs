@@ -248,6 +248,7 @@ impl World {
             let change = apply_rows(table, ix, spec, &topic.rows, max_age(ix), read);
             if change.fell {
                 (table.history, table.history_since) = (fresh, read.instants.moment);
+                table.forget_life();
             }
             changes.push(change);
         }
