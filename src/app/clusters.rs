@@ -252,7 +252,7 @@ fn connected(settings: &Cluster, config: &Config) -> Result<KafkaPool, ServeErro
 fn is_polled_alike(cluster: &Cluster, before: &Config, after: &Config) -> bool {
     // How soon a hang is reported concerns no poller.
     let polling = |config: &Config| Polling { stuck_after: Duration::ZERO, ..config.polling_of(cluster) };
-    before.budget == after.budget && polling(before) == polling(after)
+    before.budget == after.budget && before.status == after.status && polling(before) == polling(after)
 }
 
 /// Whether what was read under one configuration of a cluster is true under the other, too: who is asked, and for what,
@@ -266,7 +266,12 @@ fn shows_the_same(before: &Cluster, after: &Cluster) -> bool {
         connections_per_broker: after.connections_per_broker,
         polling: after.polling.clone(),
         files_digest: after.files_digest,
-        topics: TopicSettings { granularity: after.topics.granularity, ..before.topics.clone() },
+        topics: TopicSettings {
+            granularity: after.topics.granularity,
+            time_lag: after.topics.time_lag,
+            overrides: after.topics.overrides.clone(),
+            ..before.topics.clone()
+        },
         groups: GroupSettings { granularity: after.groups.granularity, ..before.groups.clone() },
         ..before.clone()
     };

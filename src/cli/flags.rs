@@ -23,13 +23,13 @@ impl Scope for Everything {
     }
 }
 
-/// What is needed to ask Kafka: all but the HTTP server.
+/// What is needed to ask Kafka: all but the HTTP server, and what it takes to know the past.
 #[derive(Clone, Debug)]
 pub struct AskingKafka;
 
 impl Scope for AskingKafka {
     fn takes(key: &Key) -> bool {
-        !key.path.starts_with("web.")
+        !key.path.starts_with("web.") && key.path != "state_file"
     }
 }
 
@@ -137,12 +137,21 @@ pub(super) fn optional_boolean(arg: Arg) -> Arg {
 }
 
 /// The parts of the help, in their order.
-const HEADINGS: [&str; 6] =
-    ["Kafka (one cluster; several go into a config file)", "Security", "Topics and groups", "HTTP", "Polling", "Log"];
+const HEADINGS: [&str; 7] = [
+    "Kafka (one cluster; several go into a config file)",
+    "Security",
+    "Topics and groups",
+    "Time lag and status",
+    "HTTP",
+    "Polling",
+    "Log",
+];
 
 fn heading(path: &str) -> &'static str {
-    let [kafka, security, filters, http, polling, log] = HEADINGS;
+    let [kafka, security, filters, lag, http, polling, log] = HEADINGS;
     match path.split('.').next() {
+        Some("state_file" | "status") => lag,
+        _ if path.ends_with(".time_lag") => lag,
         Some("web") => http,
         Some("polling" | "budget") => polling,
         Some("log") => log,

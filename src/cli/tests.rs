@@ -148,6 +148,7 @@ fn every_flag_and_variable_reaches_its_setting() {
         (_, schema::Kind::Percent) => "77%",
         (_, schema::Kind::Boolean | schema::Kind::Switch) => "true",
         ("clusters[].sasl.password_file" | "clusters[].tls.key_password_file", _) => "pw",
+        ("state_file", _) => "scope.state",
         (_, schema::Kind::Path) => "f.pem",
         (_, schema::Kind::Labels | schema::Kind::Properties) => "abc=xyz",
         ("web.listen" | "clusters[].bootstrap_servers", _) => "h:77",
@@ -156,6 +157,7 @@ fn every_flag_and_variable_reaches_its_setting() {
         ("log.level", _) => "trace",
         ("clusters[].sasl.mechanism", _) => "SCRAM-SHA-512",
         ("clusters[].groups.states", _) => "Empty",
+        ("clusters[].topics.time_lag", _) => "broker",
         (path, _) if path.ends_with("granularity") => "topic",
         _ => "xyz",
     };

@@ -9,6 +9,7 @@ use super::Surroundings;
 use super::cluster;
 use super::error::{Origin, Place, Problems, ValueError};
 use super::polling::{self, Chosen};
+use super::tracking;
 use super::tree::{Field, Node, Value};
 use super::types::{Cluster, Config, LogFormat, LogSettings, Web};
 use super::values;
@@ -29,6 +30,8 @@ pub(crate) fn check(root: &Node, surroundings: &dyn Surroundings, problems: &mut
     Config {
         web,
         budget: polling::budget(&mut checker, &root.field("budget")),
+        state_file: checker.state_file(&root.field("state_file")),
+        status: tracking::status(&mut checker, &root.field("status")),
         log: checker.log(&root.field("log")),
         clusters: checker.clusters(&root.field("clusters"), &chosen),
         polling: chosen.polling,
@@ -96,17 +99,14 @@ impl Checker<'_> {
         self.surroundings.property_fault(name, value)
     }
 
-    /// Reads the file that a field names. Relative paths start where they were written: at the config file, or at the working directory.
+    /// Reads the file that a field names.
     pub(crate) fn read_file(&mut self, field: &Field<'_>, limit: u64) -> Option<(PathBuf, Vec<u8>)> {
         let text = field.text()?;
         if text.is_empty() {
             self.error(field, ValueError::new("the path is empty", "write the path of a file, or leave the key out"));
             return None;
         }
-        let path = match field.place().origin {
-            Origin::File { file, .. } => Path::new(file.as_ref()).parent().unwrap_or(Path::new("")).join(text),
-            _ => PathBuf::from(text),
-        };
+        let path = path_of(field, text);
         match self.surroundings.read(&path, limit) {
             Ok(content) => Some((path, content)),
             Err(error) => {
@@ -115,6 +115,28 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// A file that will be written: its directory must be there, so that a path with a slip in it is noticed.
+    fn state_file(&mut self, field: &Field<'_>) -> Option<PathBuf> {
+        let text = field.text()?;
+        if text.is_empty() {
+            self.error(field, ValueError::new("the path is empty", "write the path of a file, or leave the key out"));
+            return None;
+        }
+        let path = path_of(field, text);
+        if text.ends_with('/') || self.surroundings.is_directory(&path) {
+            let what = format!("{} is a directory, not a file", path.display());
+            self.error(field, ValueError::new(what, "write the path of a file in it, such as kafkascope.state"));
+            return None;
+        }
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !self.surroundings.is_directory(directory) {
+            let what = format!("there is no directory {}", directory.display());
+            self.error(field, ValueError::new(what, "make it, writable for the exporter, or choose another path"));
+            return None;
+        }
+        Some(path)
     }
 
     fn web(&mut self, section: &Field<'_>) -> Web {
@@ -180,5 +202,13 @@ impl Checker<'_> {
                 None => {}
             }
         }
+    }
+}
+
+/// Relative paths start where they were written: at the config file, or at the working directory.
+fn path_of(field: &Field<'_>, text: &str) -> PathBuf {
+    match field.place().origin {
+        Origin::File { file, .. } => Path::new(file.as_ref()).parent().unwrap_or(Path::new("")).join(text),
+        _ => PathBuf::from(text),
     }
 }

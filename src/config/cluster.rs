@@ -11,6 +11,7 @@ use super::filter::NameFilter;
 use super::librdkafka::FILE_PROPERTIES;
 use super::polling::{self, Chosen};
 use super::secret::{Properties, Secret};
+use super::tracking;
 use super::tree::{Field, Value};
 use super::types::{Cluster, Collectors, Granularity, GroupSettings, Sasl, SaslMechanism, Tls, TopicSettings};
 use super::values;
@@ -39,6 +40,7 @@ pub(crate) fn cluster(checker: &mut Checker<'_>, section: &Field<'_>, polling: &
     let tls = tls(checker, &section.field("tls"), &mut files);
     let sasl = sasl(checker, &section.field("sasl"), tls.is_some());
     let connections = section.field("connections_per_broker");
+    let collectors = collectors(checker, &section.field("collectors"));
     let mut cluster = Cluster {
         name: name(checker, &section.field("name")),
         bootstrap_servers: bootstrap_servers(checker, section),
@@ -50,7 +52,8 @@ pub(crate) fn cluster(checker: &mut Checker<'_>, section: &Field<'_>, polling: &
         polling: polling::of_cluster(checker, &section.field("polling"), polling),
         topics: topics(checker, &section.field("topics")),
         groups: groups(checker, &section.field("groups")),
-        collectors: collectors(checker, &section.field("collectors")),
+        commits: tracking::commit_source(checker, &section.field("commits"), collectors),
+        collectors,
         files_digest: ContentDigest::default(),
     };
     cluster.files_digest = with_properties(checker, files, &cluster.kafka);
@@ -234,6 +237,8 @@ fn topics(checker: &mut Checker<'_>, section: &Field<'_>) -> TopicSettings {
         filter: filter(checker, section),
         granularity: granularity(checker, section),
         sample_partitions: NonZeroUsize::new(sample),
+        time_lag: tracking::time_lag(checker, section),
+        overrides: tracking::topic_overrides(checker, &section.field("overrides")),
     }
 }
 
@@ -248,7 +253,13 @@ fn groups(checker: &mut Checker<'_>, section: &Field<'_>) -> GroupSettings {
             }
         }
     }
-    GroupSettings { filter: filter(checker, section), states, granularity: granularity(checker, section) }
+    GroupSettings {
+        filter: filter(checker, section),
+        states,
+        granularity: granularity(checker, section),
+        isolation: tracking::isolation(checker, section),
+        overrides: tracking::group_overrides(checker, &section.field("overrides")),
+    }
 }
 
 fn granularity(checker: &mut Checker<'_>, section: &Field<'_>) -> Granularity {
@@ -275,8 +286,26 @@ fn filter(checker: &mut Checker<'_>, section: &Field<'_>) -> NameFilter {
     }
 }
 
+/// The names that an override is for; `None` when that cannot be told.
+pub(crate) fn names(checker: &mut Checker<'_>, field: &Field<'_>) -> Option<NameFilter> {
+    if !field.is_given() {
+        return None;
+    }
+    if matches!(field.node.map(|node| &node.value), Some(Value::List(items)) if items.is_empty()) {
+        checker.error(field, ValueError::new("an empty list matches nothing", "write regexes, or leave the key out"));
+    }
+    match NameFilter::new(patterns(checker, field), Vec::new()) {
+        Ok(names) => Some(names),
+        Err(error) => {
+            let what = format!("the regexes together are not usable: {}", values::regex_reason(&error));
+            checker.error(field, ValueError::new(what, "use fewer or simpler ones"));
+            None
+        }
+    }
+}
+
 /// The regexes of a list; those that are none are reported and left out.
-pub(crate) fn patterns(checker: &mut Checker<'_>, field: &Field<'_>) -> Vec<String> {
+fn patterns(checker: &mut Checker<'_>, field: &Field<'_>) -> Vec<String> {
     let items = field.items();
     checker.limit(field, items.len(), MAX_PATTERNS_PER_FILTER, "regexes");
     let kept = items.iter().take(MAX_PATTERNS_PER_FILTER);
@@ -290,6 +319,7 @@ fn collectors(checker: &mut Checker<'_>, section: &Field<'_>) -> Collectors {
         offsets: checker.boolean(&section.field("offsets"), true),
         groups,
         commits: checker.boolean(&commits, groups),
+        configs: checker.boolean(&section.field("configs"), true),
     };
     if chosen.commits && !chosen.groups {
         let advice = "set groups to true, or commits to false";

@@ -18,6 +18,7 @@ mod reference;
 pub mod schema;
 mod secret;
 mod shape;
+mod tracking;
 mod tree;
 mod types;
 mod values;
@@ -47,6 +48,10 @@ pub use polling::{
 };
 pub use reference::reference_markdown;
 pub use secret::{HIDDEN, Properties, Secret};
+pub use tracking::{
+    ABANDONED_AFTER_RANGE, ALLOWED_LAG_RANGE, CommitSource, GroupOverride, Isolation, MARKER_SLACK_RANGE,
+    MAX_OVERRIDES, MIN_DISTANCE_RANGE, STATUS_INTERVALS_RANGE, Status, TimeLag, TopicOverride,
+};
 pub use types::{
     Cluster, Collectors, Config, Granularity, GroupSettings, Listen, LogFormat, LogSettings, Sasl, SaslMechanism, Tls,
     TopicSettings, Web,
@@ -74,6 +79,9 @@ pub trait Surroundings {
     /// Whether the path is that of a regular file: what is read from a pipe is gone for the next reader.
     fn is_file(&self, path: &Path) -> bool;
 
+    /// Whether the path is that of a directory.
+    fn is_directory(&self, path: &Path) -> bool;
+
     /// What librdkafka has against one of its properties; `None` when it takes it.
     fn property_fault(&self, name: &str, value: &str) -> Option<String>;
 }
@@ -92,6 +100,10 @@ impl Surroundings for Process {
 
     fn is_file(&self, path: &Path) -> bool {
         path.is_file()
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        path.is_dir()
     }
 
     fn env(&self, name: &str) -> Option<String> {

@@ -230,8 +230,8 @@ mod tests {
 
     #[test]
     fn knows_the_children_of_sections() {
-        assert_eq!(children(""), ["web", "polling", "budget", "log", "clusters"]);
-        assert_eq!(children("clusters[].collectors"), ["offsets", "groups", "commits"]);
+        assert_eq!(children(""), ["web", "polling", "budget", "log", "state_file", "status", "clusters"]);
+        assert_eq!(children("clusters[].collectors"), ["offsets", "groups", "commits", "configs"]);
         assert!(children("clusters[]").contains(&"sasl"));
         assert!(children("web.listen").is_empty());
         assert_eq!(children("clusters[].polling.overrides[]"), ["topics", "groups", "min_interval", "max_interval"]);

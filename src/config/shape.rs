@@ -22,6 +22,18 @@ const LISTS: &[List] = &[
         needs: "topics or groups, and an interval",
         example: "{topics: ['^audit'], max_interval: 5m}",
     },
+    List {
+        path: "clusters[].topics.overrides",
+        noun: "override",
+        needs: "topics and time_lag",
+        example: "{topics: ['^mirror'], time_lag: history}",
+    },
+    List {
+        path: "clusters[].groups.overrides",
+        noun: "override",
+        needs: "groups and isolation",
+        example: "{groups: ['^billing'], isolation: read_committed}",
+    },
 ];
 
 /// Reports everything below `node` that the schema does not allow.

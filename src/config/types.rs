@@ -11,6 +11,7 @@ use super::digest::ContentDigest;
 use super::filter::NameFilter;
 use super::polling::{Budget, ClusterPolling, Polling};
 use super::secret::{Properties, Secret};
+use super::tracking::{CommitSource, GroupOverride, Isolation, Status, TimeLag, TopicOverride};
 use super::values::show_duration;
 
 /// Everything that the exporter is told from outside.
@@ -22,6 +23,12 @@ pub struct Config {
     pub polling: Polling,
     /// The load that the exporter may cause.
     pub budget: Budget,
+    /// What is remembered of the clusters over time is kept in this file, so that it survives a restart; `None` (the
+    /// default) keeps it in memory alone. Its directory exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_file: Option<PathBuf>,
+    /// The rules by which a group's status is told.
+    pub status: Status,
     /// The clusters to export, at least one.
     pub clusters: Vec<Cluster>,
     /// The exporter's own log.
@@ -100,6 +107,8 @@ pub struct Cluster {
     pub topics: TopicSettings,
     /// Which groups are exported.
     pub groups: GroupSettings,
+    /// Where committed offsets come from; default they are polled. Never `Stream` without the collector of commits.
+    pub commits: CommitSource,
     /// Which collectors run besides brokers and topics, which always do.
     pub collectors: Collectors,
     /// Stands for the content of the certificate, key and token files that the settings name.
@@ -181,6 +190,11 @@ pub struct TopicSettings {
     /// The most partitions of a topic that are asked for; `None` (the default) asks for all.
     #[serde(serialize_with = "as_number")]
     pub sample_partitions: Option<NonZeroUsize>,
+    /// How the time lag is told where no override says otherwise; default auto. See [`Self::time_lag_of`].
+    pub time_lag: TimeLag,
+    /// What differs for some topics, at most [`MAX_OVERRIDES`](super::MAX_OVERRIDES); the first that matches holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<TopicOverride>,
 }
 
 /// Which consumer groups are exported, and how finely.
@@ -193,6 +207,12 @@ pub struct GroupSettings {
     pub states: Vec<String>,
     /// Series per partition or per topic; default per partition.
     pub granularity: Granularity,
+    /// What lag is measured against where no override says otherwise; default the high watermark. See
+    /// [`Self::isolation_of`].
+    pub isolation: Isolation,
+    /// What differs for some groups, at most [`MAX_OVERRIDES`](super::MAX_OVERRIDES); the first that matches holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<GroupOverride>,
 }
 
 /// How finely topics or groups are exported.
@@ -214,6 +234,8 @@ pub struct Collectors {
     pub groups: bool,
     /// Committed offsets; default true. Never true without `groups`.
     pub commits: bool,
+    /// Settings of topics; default true.
+    pub configs: bool,
 }
 
 /// The exporter's own log.

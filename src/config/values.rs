@@ -1,5 +1,6 @@
 //! Texts to single values: durations, numbers, addresses, labels, regexes.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -48,9 +49,18 @@ pub(crate) fn boolean(text: &str) -> Parsed<bool> {
 }
 
 pub(crate) fn number(text: &str, range: RangeInclusive<usize>) -> Parsed<usize> {
+    whole(text, &range)
+}
+
+/// A count of what does not lie in memory, such as messages.
+pub(crate) fn count(text: &str, range: RangeInclusive<u64>) -> Parsed<u64> {
+    whole(text, &range)
+}
+
+fn whole<N: TryFrom<i128> + PartialOrd + fmt::Display>(text: &str, range: &RangeInclusive<N>) -> Parsed<N> {
     let advice = format!("write a number from {} to {}", range.start(), range.end());
     match text.parse::<i128>() {
-        Ok(number) => match usize::try_from(number).ok().filter(|number| range.contains(number)) {
+        Ok(number) => match N::try_from(number).ok().filter(|number| range.contains(number)) {
             Some(number) => Ok(number),
             None => Err(ValueError::new(format!("{number} is out of range"), advice)),
         },

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::{Budget, ClusterPolling, Polling, PollingMode, PollingOverride};
 use crate::config::check::Checker;
-use crate::config::cluster::patterns;
+use crate::config::cluster::names;
 use crate::config::error::{Origin, ValueError};
-use crate::config::filter::NameFilter;
 use crate::config::tree::{Field, Value};
 use crate::config::values::{self, show_duration};
 
@@ -172,24 +171,6 @@ fn one_override(
         check_age(checker, at, polling.with(&own).longest_interval(), polling.max_age);
     }
     found
-}
-
-/// The names that an override is for.
-fn names(checker: &mut Checker<'_>, field: &Field<'_>) -> Option<NameFilter> {
-    if !field.is_given() {
-        return None;
-    }
-    if matches!(field.node.map(|node| &node.value), Some(Value::List(items)) if items.is_empty()) {
-        checker.error(field, ValueError::new("an empty list matches nothing", "write regexes, or leave the key out"));
-    }
-    match NameFilter::new(patterns(checker, field), Vec::new()) {
-        Ok(names) => Some(names),
-        Err(error) => {
-            let what = format!("the regexes together are not usable: {}", values::regex_reason(&error));
-            checker.error(field, ValueError::new(what, "use fewer or simpler ones"));
-            None
-        }
-    }
 }
 
 /// A value that is polled more seldom than it may be old would vanish between two polls.

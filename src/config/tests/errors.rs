@@ -228,10 +228,6 @@ fn values_of_later_versions_are_named_as_such() {
         "k.yml:1:20: web.config_file: not supported in this version; leave it out",
     );
     check_cluster(
-        "groups: {isolation: read_committed}",
-        "k.yml:3:23: clusters[0].groups.isolation: 'read_committed' is not supported in this version; write read_uncommitted, or leave it out",
-    );
-    check_cluster(
         "sasl: {mechanism: GSSAPI, username: u, password: p}",
         "k.yml:3:21: clusters[0].sasl.mechanism: mechanism 'GSSAPI' is not supported in this version; use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, or a TLS client certificate",
     );

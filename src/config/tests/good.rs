@@ -23,9 +23,12 @@ fn a_bootstrap_list_is_enough() {
     let [cluster] = config.clusters.as_slice() else { panic!("one cluster") };
     assert_eq!((cluster.name.as_deref(), cluster.display_name()), (None, "b1:9092"));
     assert!(cluster.topics.filter.is_match_all() && cluster.groups.filter.is_match_all());
-    assert_eq!(cluster.collectors, Collectors { offsets: true, groups: true, commits: true });
+    assert_eq!(cluster.collectors, Collectors { offsets: true, groups: true, commits: true, configs: true });
     assert_eq!((cluster.connections_per_broker, cluster.topics.sample_partitions), (1, None));
     assert!(cluster.polling.is_inherited());
+    assert_eq!((config.state_file.as_deref(), config.status), (None, Status::default()));
+    assert_eq!((cluster.topics.time_lag, cluster.groups.isolation), (TimeLag::Auto, Isolation::ReadUncommitted));
+    assert_eq!(cluster.commits, CommitSource::Poll);
 }
 
 /// The documented file.
@@ -36,6 +39,8 @@ web:
   admin: false                  # allows POST /-/reload and switching of environments
 polling: {mode: adaptive, min_interval: auto, max_interval: auto, max_age: auto, max_in_flight: 20, stuck_after: 5m}
 budget: {requests_per_second_per_broker: 50, cpu: 1%}
+state_file:                     # e.g. /var/lib/kafkascope/state
+status: {intervals: 10, allowed_lag: 0, marker_slack: 1, min_distance: 60s, abandoned_after: 24h}
 clusters:
   - name:                       # e.g. prod
     bootstrap_servers: [b1:9092, b2:9092]
@@ -45,9 +50,10 @@ clusters:
     kafka: {}
     connections_per_broker: 1
     polling: {overrides: []}
-    topics: {include: ['.*'], exclude: [], granularity: partition, sample_partitions: 0}
-    groups: {include: ['.*'], exclude: [], states: [], granularity: partition, isolation: read_uncommitted}
-    collectors: {offsets: true, groups: true}
+    topics: {include: ['.*'], exclude: [], granularity: partition, sample_partitions: 0, time_lag: auto, overrides: []}
+    groups: {include: ['.*'], exclude: [], states: [], granularity: partition, isolation: read_uncommitted, overrides: []}
+    commits: poll
+    collectors: {offsets: true, groups: true, commits: true, configs: true}
 ";
 
 #[test]
@@ -89,7 +95,7 @@ log: {format: json, level: 'warn,librdkafka=debug'}
     assert_eq!(prod.topics.granularity, Granularity::Topic);
     assert_eq!(prod.groups.states, ["Stable", "Empty"]);
     assert_eq!(test.bootstrap_servers, ["b3:9092", "b4:9092"]);
-    assert_eq!(test.collectors, Collectors { offsets: true, groups: false, commits: false });
+    assert_eq!(test.collectors, Collectors { offsets: true, groups: false, commits: false, configs: true });
     assert_eq!(
         warnings,
         ["k.yml:13:89: clusters[1].collectors.groups: without groups there are no commits and no lag either"]

@@ -6,6 +6,7 @@ mod good;
 mod hostile;
 mod polling;
 mod reload;
+mod tracking;
 
 use std::collections::HashMap;
 use std::io;
@@ -43,6 +44,10 @@ impl Surroundings for Fake {
 
     fn is_file(&self, path: &Path) -> bool {
         self.files.contains_key(path)
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        path == Path::new(".") || self.files.keys().any(|file| file.parent() == Some(path))
     }
 
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
