@@ -92,6 +92,12 @@ impl GroupMeaning {
         meaning
     }
 
+    /// A group of which nothing is derived yet, without its commits.
+    pub(crate) fn of_nothing(table: &GroupTable) -> Self {
+        let table = Arc::new(GroupTable { commits: None, membership: None, ..table.clone() });
+        Self { table, rows: Vec::new(), topics: Vec::new(), max_lag: None, valid_until: None }
+    }
+
     fn add_commits(&mut self, commits: &CommitTable, world: &World, previous: Option<&Self>, freshness: &Freshness) {
         self.rows.reserve_exact(commits.partitions.len());
         self.topics.reserve_exact(commits.segments.len());

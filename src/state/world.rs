@@ -270,7 +270,7 @@ impl World {
                     // Only topics that are exported: others have no place.
                     topic: self.names.get(&assigned.topic).filter(|ix| self.topic(*ix).is_some())?,
                     members: assigned.members,
-                    partitions: u32::try_from(assigned.partitions.len()).unwrap_or(u32::MAX),
+                    partitions: assigned.partitions.clone(),
                 })
             })
             .collect();

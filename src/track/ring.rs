@@ -24,6 +24,11 @@ pub(super) struct Ring {
 }
 
 impl Ring {
+    /// A ring of commits that carry times of their own.
+    pub(super) fn of_timed() -> Self {
+        Self { is_timed: true, ..Self::default() }
+    }
+
     /// Takes in a commit. One that is hardly younger than the last does not count, unless it goes backwards. Tells
     /// whether it counts.
     pub(super) fn push(&mut self, commit: Commit, capacity: usize, distance: Duration) -> bool {

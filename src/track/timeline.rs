@@ -66,6 +66,32 @@ impl Timeline {
         (is_valid && points.len() <= MAX_POINTS).then_some(Self { points })
     }
 
+    /// Lets an earlier history come before this one, as far as this goes on from it.
+    pub fn resume(&mut self, earlier: &Self) {
+        let (Some(last), Some(first)) = (earlier.points.last(), self.points.first()) else {
+            if self.points.is_empty() {
+                self.points.clone_from(&earlier.points);
+            }
+            return;
+        };
+        if last.offset > first.offset || last.until > first.since {
+            return;
+        }
+        let mut points = earlier.points.clone();
+        let mut own = self.points.as_slice();
+        if last.offset == first.offset {
+            // One run: the end did not move while nobody looked.
+            points.last_mut().into_iter().for_each(|last| last.until = first.until);
+            own = &own[1..];
+        }
+        points.extend_from_slice(own);
+        let now = points.last().map_or(last.until, |last| last.until);
+        self.points = points;
+        while self.points.len() > MAX_POINTS {
+            self.thin(now);
+        }
+    }
+
     /// The points, oldest first.
     #[must_use]
     pub fn points(&self) -> &[Point] {
@@ -200,6 +226,26 @@ mod tests {
         assert_eq!(appended(&seen, 32), Some(at(3000)));
         seen.observe(Offset::new(10).unwrap(), at(3100));
         assert_eq!(seen.points().len(), 1);
+    }
+
+    #[test]
+    fn an_earlier_history_comes_before() {
+        let earlier = timeline(&[(20, 2000), (30, 3000)]);
+        let mut later = timeline(&[(30, 4000), (40, 5000)]);
+        later.resume(&earlier);
+        assert_eq!(appended(&later, 25), Some(at(2500)));
+        assert_eq!(appended(&later, 30), Some(at(4000)), "the end stood still in between");
+        let mut other = timeline(&[(10, 4000), (40, 5000)]);
+        other.resume(&earlier);
+        assert_eq!(
+            appended(&other, 20),
+            Some(at(4333).plus(std::time::Duration::from_millis(333))),
+            "it fell in between"
+        );
+        let mut long = Timeline::default();
+        (0..40).for_each(|step| long.observe(Offset::new(100 + step * step).unwrap(), at(6000 + step * 7)));
+        long.resume(&earlier);
+        assert_eq!(long.points().len(), MAX_POINTS);
     }
 
     #[test]
