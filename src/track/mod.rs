@@ -4,8 +4,10 @@
 mod judge;
 mod rate;
 mod ring;
+mod search;
 mod settings;
 mod timeline;
 
+pub use search::{Mark, Search, Step, TimeAnswer, TimeQuestion};
 pub use settings::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 pub use timeline::{Bracket, MAX_POINTS, Point, Timeline};
