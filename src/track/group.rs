@@ -7,6 +7,7 @@ use super::rate::Rate;
 use super::row::{Facts, RowTrack, Want};
 use super::settings::{StatusSettings, TimeLag, TrackSettings};
 use super::topic::{TopicTrack, Walls};
+use super::search::TimeQuestion;
 use super::{CommitNote, Named, Times};
 use crate::derive::{GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
 use crate::model::{GroupState, Moment, PartitionId, WallTime};
@@ -190,7 +191,7 @@ impl GroupTrack {
     }
 
     /// The questions that only the broker can answer and that are due; they count as asked.
-    pub(super) fn questions(&mut self, now: WallTime) -> Vec<super::TimeQuestion> {
+    pub(super) fn questions(&mut self, now: WallTime) -> Vec<TimeQuestion> {
         let Some(commits) = self.meaning.table.commits.as_deref() else { return Vec::new() };
         let mut questions = Vec::new();
         for (row, want) in &self.wants {
@@ -200,7 +201,7 @@ impl GroupTrack {
             };
             if track.may_ask(now) {
                 track.asked(now);
-                questions.push(super::TimeQuestion {
+                questions.push(TimeQuestion {
                     topic: segment.topic,
                     partition: commits.partitions[*row],
                     offset: want.record,

@@ -6,12 +6,14 @@ mod judge;
 mod rate;
 mod ring;
 mod row;
+mod search;
 mod settings;
 mod timeline;
 mod topic;
 mod tracker;
 
+pub use search::{Mark, Search, Step, TimeAnswer, TimeQuestion};
 pub use settings::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 pub use timeline::{Bracket, MAX_POINTS, Point, Timeline};
 use tracker::Times;
-pub use tracker::{CommitNote, Named, TimeAnswer, TimeQuestion, TopicHistory, Tracker};
+pub use tracker::{CommitNote, Named, Tracker};

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::group::{Context, GroupTrack};
+use super::persist::TopicHistory;
+use super::search::{TimeAnswer, TimeQuestion};
 use super::settings::TrackSettings;
 use super::timeline::{Point, Timeline};
 use super::topic::{TopicTrack, Walls};
 use crate::derive::{Outlook, Snapshot};
-use crate::model::{Offset, PartitionId, TopicId, WallTime};
+use crate::model::{Offset, PartitionId, WallTime};
 use crate::state::{TopicIx, TopicTable};
 
 /// Questions for the broker that are handed out at once; more wait for the next time.
@@ -59,34 +61,6 @@ pub struct CommitNote {
     pub at: WallTime,
 }
 
-/// What to ask the broker: when a record was appended, which is the oldest that a group has not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeQuestion {
-    /// The topic.
-    pub topic: TopicIx,
-    /// The partition.
-    pub partition: PartitionId,
-    /// The record.
-    pub offset: Offset,
-    /// An offset at or before it with a time at or before its own, if one is known.
-    pub not_before: Option<(Offset, WallTime)>,
-    /// An offset past it with a time by which it was there, if one is known.
-    pub not_after: Option<(Offset, WallTime)>,
-}
-
-/// What the broker told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeAnswer {
-    /// The topic.
-    pub topic: TopicIx,
-    /// The partition.
-    pub partition: PartitionId,
-    /// The record.
-    pub offset: Offset,
-    /// When it was appended: the greatest timestamp up to it.
-    pub appended_at: WallTime,
-}
-
 /// The answers since the last snapshot.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Times {
@@ -97,17 +71,6 @@ impl Times {
     pub(super) fn of(&self, topic: TopicIx, partition: PartitionId) -> impl Iterator<Item = (Offset, WallTime)> {
         self.told.get(&(topic, partition)).into_iter().flatten().copied()
     }
-}
-
-/// A topic's history as it is kept elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicHistory {
-    /// The topic.
-    pub topic: Arc<str>,
-    /// Its id, when it is known.
-    pub id: Option<TopicId>,
-    /// The points of each partition that has some.
-    pub partitions: Vec<(PartitionId, Vec<Point>)>,
 }
 
 /// The memory of one cluster. Bounded by its partitions and group-partitions.
