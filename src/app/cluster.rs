@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use crate::collect::{CallLimits, CpuMeter, GroupScope, PollSettings, TopicScope};
-use crate::config::{Budget, Cluster, Config, Granularity as Configured, NameFilter, Polling, PollingMode};
+use crate::config::{Budget, Cluster, Config, Granularity as Configured, Isolation, NameFilter, Polling, PollingMode};
 use crate::kafka::{ClientSettings, KafkaError, KafkaPool};
 use crate::metrics::{ClusterSource, Granularity};
 use crate::model::{GroupState, NamePredicate};
@@ -37,6 +37,7 @@ pub(super) fn poll_settings(
         groups: GroupScope {
             names: predicate(&cluster.groups.filter),
             states: GroupState::ALL.into_iter().filter(is_named).collect(),
+            read_committed: read_committed(cluster),
         },
         collectors: collectors(cluster),
         limit: limits.join(),
@@ -45,6 +46,16 @@ pub(super) fn poll_settings(
         cpu: cpu.clone(),
         rules: rules(cluster, config),
     }
+}
+
+/// The groups whose lag ends at the last stable offset.
+fn read_committed(cluster: &Cluster) -> NamePredicate {
+    let groups = cluster.groups.clone();
+    let isolations = || groups.overrides.iter().map(|rule| rule.isolation).chain([groups.isolation]);
+    if isolations().all(|isolation| isolation == Isolation::ReadUncommitted) {
+        return NamePredicate::nothing();
+    }
+    NamePredicate::new(move |group| groups.isolation_of(group) == Isolation::ReadCommitted)
 }
 
 /// How often the cluster is asked.
@@ -115,6 +126,25 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::config::tests::Fake;
+
+    #[test]
+    fn isolation_is_by_group() {
+        let yaml = "
+clusters:
+- bootstrap_servers: [b1:9092]
+  groups: {overrides: [{groups: ['^pay'], isolation: read_committed}]}
+- bootstrap_servers: [b1:9092]
+  name: other
+- bootstrap_servers: [b1:9092]
+  name: all
+  groups: {isolation: read_committed}
+";
+        let fake = Fake::default().file("k.yml", yaml);
+        let (config, _) = config::resolve(Some(Path::new("k.yml")), &[], &fake).unwrap();
+        let is_meant = |place: usize, group| read_committed(&config.clusters[place]).matches(group);
+        assert_eq!([0, 1, 2].map(|place| is_meant(place, "payments")), [true, false, true]);
+        assert_eq!([0, 1, 2].map(|place| is_meant(place, "orders")), [false, false, true]);
+    }
 
     #[test]
     fn overrides_are_for_names() {

@@ -419,10 +419,12 @@ fn offsets(
             };
             if let Ok(log) = offset {
                 let place = (topic.clone(), id.0);
-                asked.news.push(match spec {
-                    OffsetSpec::Earliest => News::Start(place, asked.told(topic, log.start)),
-                    _ => News::End(place, asked.told(topic, log.end)),
-                });
+                match spec {
+                    OffsetSpec::Earliest => asked.news.push(News::Start(place, asked.told(topic, log.start))),
+                    OffsetSpec::Latest => asked.news.push(News::End(place, asked.told(topic, log.end))),
+                    // No transaction is ever open here, and a last stable offset is not shown by itself.
+                    OffsetSpec::LastStable => {}
+                }
             }
             let value = offset.map(|log| if spec == OffsetSpec::Earliest { log.start } else { log.end });
             let offset = value.and_then(|value| Offset::new(value).ok_or(KafkaCode::LOCAL_NO_OFFSET));

@@ -47,6 +47,12 @@ impl Freshness {
         self.offset(table, place, &table.ends[place])
     }
 
+    /// A partition's last stable offset, when it was asked for and may be shown.
+    #[must_use]
+    pub fn stable_end(&self, table: &TopicTable, place: usize) -> Option<Offset> {
+        self.offset(table, place, table.stable_ends.get(place)?)
+    }
+
     /// A partition's log start offset, when it may be shown.
     #[must_use]
     pub fn start(&self, table: &TopicTable, place: usize) -> Option<Offset> {

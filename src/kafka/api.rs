@@ -72,7 +72,7 @@ pub trait KafkaApi: Send + Sync + 'static {
         partitions: Option<&[TopicPartitions]>,
     ) -> impl Future<Output = Result<CommittedOffsets, KafkaError>> + Send;
 
-    /// The start or end offsets of partitions that share a leader. Ask for 100 to 250 at once.
+    /// The start, end or last stable offsets of partitions that share a leader. Ask for 100 to 250 at once.
     ///
     /// # Errors
     /// When the leader does not answer in time; a single partition's failure is in its row.

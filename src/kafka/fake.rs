@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) timestamps: BTreeMap<(Arc<str>, PartitionId), Vec<i64>>,
     /// Calls that fail: of this kind to this broker, or to any (`None`).
     pub(crate) failures: Vec<(Operation, Option<BrokerId>, Cause)>,
+    /// Why last stable offsets are not told.
+    pub(crate) no_stable: Option<KafkaCode>,
 }
 
 /// A topic.
@@ -52,6 +54,8 @@ pub(crate) struct FakePartition {
     pub(crate) replicas: Vec<BrokerId>,
     /// Log start and high watermark, or why they are not told.
     pub(crate) offsets: Result<(i64, i64), KafkaCode>,
+    /// Where the first open transaction begins.
+    pub(crate) open_transaction: Option<i64>,
 }
 
 /// A group.
@@ -74,6 +78,8 @@ pub(crate) struct Call {
     pub(crate) target: Target,
     /// How many topics, groups or partitions the question named.
     pub(crate) named: usize,
+    /// Which offset, where the question was for offsets of partitions.
+    pub(crate) spec: Option<OffsetSpec>,
 }
 
 /// The cluster.
@@ -91,6 +97,7 @@ impl World {
             leader: leader(place),
             replicas: leader(place).into_iter().collect(),
             offsets: Ok((*start, *end)),
+            open_transaction: None,
         });
         let topic = FakeTopic { id: self.topics.len() as u128 + 1, error: None, partitions: partitions.collect() };
         self.topics.entry(Arc::from(name)).insert_entry(topic).into_mut()
@@ -155,7 +162,17 @@ impl FakeKafka {
 
     /// Notes the question; the facts, unless it is to fail.
     fn ask(&self, operation: Operation, target: Target, named: usize) -> Result<MutexGuard<'_, World>, KafkaError> {
-        let call = Call { operation, target: target.clone(), named };
+        self.ask_for(None, operation, target, named)
+    }
+
+    fn ask_for(
+        &self,
+        spec: Option<OffsetSpec>,
+        operation: Operation,
+        target: Target,
+        named: usize,
+    ) -> Result<MutexGuard<'_, World>, KafkaError> {
+        let call = Call { operation, target: target.clone(), named, spec };
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         let world = self.world();
         let fails = |(what, whom, _): &&(Operation, Option<BrokerId>, Cause)| {
@@ -279,7 +296,7 @@ impl KafkaApi for FakeKafka {
         spec: OffsetSpec,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicRows<ListedPartition>>, KafkaError> {
-        let world = self.ask(Operation::ListOffsets, Target::Broker(leader), count(partitions))?;
+        let world = self.ask_for(Some(spec), Operation::ListOffsets, Target::Broker(leader), count(partitions))?;
         let offset = |topic: &Arc<str>, partition: PartitionId| {
             let known = world.topics.get(topic).and_then(|topic| topic.partitions.get(partition.index()?));
             let known = known.ok_or(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION)?;
@@ -287,9 +304,11 @@ impl KafkaApi for FakeKafka {
                 return Err(KafkaCode::NOT_LEADER_OR_FOLLOWER);
             }
             let (start, end) = known.offsets?;
-            let offset = match spec {
-                OffsetSpec::Earliest => start,
-                OffsetSpec::Latest => end,
+            let offset = match (spec, world.no_stable) {
+                (OffsetSpec::Earliest, _) => start,
+                (OffsetSpec::Latest, _) => end,
+                (OffsetSpec::LastStable, Some(code)) => return Err(code),
+                (OffsetSpec::LastStable, None) => known.open_transaction.map_or(end, |open| open.min(end)),
             };
             Offset::new(offset).ok_or(KafkaCode::LOCAL_NO_OFFSET)
         };

@@ -272,7 +272,7 @@ impl Handle {
         Ok(())
     }
 
-    /// ListOffsets.
+    /// ListOffsets. With isolation level read_committed the latest offset is the last stable one (KIP-98).
     pub(super) fn list_offsets(
         &self,
         manner: &Manner,
@@ -282,9 +282,10 @@ impl Handle {
         let offset = match spec {
             OffsetSpec::Earliest => -2,
             // The high watermark: calls are made at isolation level read_uncommitted unless told otherwise.
-            OffsetSpec::Latest => -1,
+            OffsetSpec::Latest | OffsetSpec::LastStable => -1,
         };
-        self.list(manner, partition_list(rows(partitions, Some(offset)))?)
+        let partitions = partition_list(rows(partitions, Some(offset)))?;
+        self.list(manner, partitions, spec == OffsetSpec::LastStable)
     }
 
     /// ListOffsets by timestamp.
@@ -295,12 +296,26 @@ impl Handle {
             let text = "Kafka gives times before 1970 another meaning".to_owned();
             return Err(Failure { code: KafkaCode::LOCAL_INVALID_ARG, text });
         }
-        self.list(manner, partition_list(times.map(|(topic, id, time)| (topic, id, Some(time))))?)
+        let partitions = partition_list(times.map(|(topic, id, time)| (topic, id, Some(time))))?;
+        self.list(manner, partitions, false)
     }
 
     /// Asks for what stands in the list's offsets.
-    fn list(&self, manner: &Manner, partitions: Owned<rd::rd_kafka_topic_partition_list_t>) -> Result<(), Failure> {
+    fn list(
+        &self,
+        manner: &Manner,
+        partitions: Owned<rd::rd_kafka_topic_partition_list_t>,
+        is_read_committed: bool,
+    ) -> Result<(), Failure> {
         let options = self.options(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS, manner)?;
+        if is_read_committed {
+            let level = rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED;
+            // SAFETY: the options are live; an error that is returned is ours, and live while it is read.
+            unsafe {
+                let error = rd::rd_kafka_AdminOptions_set_isolation_level(options.ptr(), level);
+                Owned::new(error).map_or(Ok(()), |error| Err(failure(error.ptr())))?;
+            }
+        }
         // SAFETY: handle, list, options and queue are live; promise 2.
         unsafe { rd::rd_kafka_ListOffsets(self.ptr(), partitions.ptr(), options.ptr(), self.queue.ptr()) };
         Ok(())

@@ -11,6 +11,8 @@ pub enum OffsetSpec {
     Earliest,
     /// The high watermark.
     Latest,
+    /// The last stable offset (KIP-98): the high watermark, or where the first open transaction begins.
+    LastStable,
 }
 
 /// Some partitions of one topic.

@@ -54,6 +54,9 @@ pub struct GroupTable {
     pub name: Arc<str>,
     /// The broker that last listed it, or said that it coordinates it.
     pub coordinator: BrokerId,
+    /// Whether its lag is to be counted up to the last stable offset: it reads committed records only (KIP-98). Nothing in
+    /// Kafka tells this of a group, so it is what the configuration says.
+    pub is_read_committed: bool,
     /// Its description.
     pub membership: Option<Membership>,
     /// Its commits.

@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// Takes in start or end offsets; `max_age` says how old a topic's may get. Tells what changed. When an end fell a
+    /// Takes in start, end or last stable offsets; `max_age` says how old a topic's may get. Tells what changed. When an end fell a
     /// new history begins: what was paired with the old end says nothing any more.
     pub fn apply_offsets(
         &mut self,
@@ -349,12 +349,16 @@ fn apply_rows(
 ) -> TopicChange {
     let mut change = TopicChange { topic, changed: false, advanced: 0, fell: false };
     let asked = table.asked();
+    if spec == OffsetSpec::LastStable && table.stable_ends.is_empty() {
+        table.stable_ends = vec![Reading::NONE; table.partitions()];
+    }
     for row in rows {
         let Some(place) = table.place(row.partition).filter(|place| *place < asked) else { continue };
         let Ok(offset) = row.offset else { continue };
         let column = match spec {
             OffsetSpec::Earliest => &mut table.starts,
             OffsetSpec::Latest => &mut table.ends,
+            OffsetSpec::LastStable => &mut table.stable_ends,
         };
         let cell = &mut column[place];
         let known = cell.known();

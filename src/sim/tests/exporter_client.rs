@@ -105,6 +105,8 @@ async fn commits_and_offsets_are_the_worlds() {
     cluster.edit(|world| {
         world.set_commit("stopped", "moving", 1, None).unwrap();
         world.set_log_start_offset("moving", 2, 77).unwrap();
+        world.set_open_transaction("moving", 3, Some(100)).unwrap();
+        assert!(world.end_offset("moving", 3).unwrap() > 100);
     });
     let client = connect(&cluster, PATIENCE);
     client.metadata().await.unwrap();
@@ -121,7 +123,7 @@ async fn commits_and_offsets_are_the_worlds() {
 
     for broker in brokers(&cluster) {
         let led: Vec<usize> = (0..6).filter(|p| cluster.world().leader("moving", *p) == Some(broker.0)).collect();
-        for spec in [OffsetSpec::Earliest, OffsetSpec::Latest] {
+        for spec in [OffsetSpec::Earliest, OffsetSpec::Latest, OffsetSpec::LastStable] {
             let topics = client.list_offsets(broker, spec, &[moving(led.iter().copied())]).await.unwrap();
             assert_eq!(topics.iter().map(|topic| topic.rows.len()).sum::<usize>(), led.len());
             for row in topics.iter().flat_map(|topic| &topic.rows) {
@@ -129,6 +131,7 @@ async fn commits_and_offsets_are_the_worlds() {
                 let truth = match spec {
                     OffsetSpec::Earliest => world.log_start_offset("moving", at),
                     OffsetSpec::Latest => world.end_offset("moving", at),
+                    OffsetSpec::LastStable => world.stable_offset("moving", at),
                 };
                 assert_eq!(row.offset.ok().map(|offset| offset.get()), truth);
             }
