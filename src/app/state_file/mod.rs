@@ -23,7 +23,7 @@ const WRITE_EVERY: Duration = Duration::from_secs(60);
 /// A failure that goes on is said again after this.
 const REPEAT_AFTER: Duration = Duration::from_secs(1_800);
 /// How long the start waits for the file. What comes later is taken over then.
-const READ_WITHIN: Duration = Duration::from_secs(10);
+const READ_WITHIN: Duration = Duration::from_secs(3);
 /// How often the task shows that it turns.
 const TURN: Duration = Duration::from_secs(1);
 /// What was seen so much later than now was seen by a clock that went wrong; smaller steps are usual.
