@@ -10,6 +10,8 @@ mod once;
 mod poll;
 mod reload;
 mod serve;
+#[expect(dead_code, reason = "the poller has nothing to hand over yet")]
+mod state_file;
 mod stop;
 mod supervise;
 

@@ -371,6 +371,11 @@ families! {
     KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS = gauge(
         "kafkascope_config_last_reload_success_timestamp_seconds", &[], EXPORTER,
         "When the configuration that is in force was read: at the start, or by the last reload that succeeded.");
+    KAFKASCOPE_STATE_FILE_LAST_SUCCESS_TIMESTAMP_SECONDS = gauge(
+        "kafkascope_state_file_last_success_timestamp_seconds", &[], EXPORTER,
+        "When the state file that is there was written; absent without state_file, and before the first time.");
+    KAFKASCOPE_STATE_FILE_BYTES = gauge("kafkascope_state_file_bytes", &[], EXPORTER,
+        "Size of the state file when it was last written or read.");
     KAFKASCOPE_TASKS = gauge("kafkascope_tasks", &["state"], EXPORTER,
         "Long-lived tasks that run, that wait to be started again after a panic, or that ended by themselves.");
     KAFKASCOPE_TASKS_STARTED_TOTAL = counter("kafkascope_tasks_started_total", &["task"], EXPORTER_BY_CLUSTER,

@@ -3,6 +3,7 @@
 
 mod group;
 mod judge;
+pub mod persist;
 mod rate;
 mod ring;
 mod row;
@@ -12,6 +13,7 @@ mod timeline;
 mod topic;
 mod tracker;
 
+pub use persist::TopicHistory;
 pub use search::{Mark, Search, Step, TimeAnswer, TimeQuestion};
 pub use settings::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 pub use timeline::{Bracket, MAX_POINTS, Point, Timeline};

@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Format, Labels, RegistryFamilies, Samples};
-use crate::derive::Snapshot;
+use crate::derive::{Snapshot, Standing};
 use crate::metrics::catalogue::Family;
 use crate::metrics::families::{SOURCES, Source, TopicItem};
 use crate::metrics::{ClusterSource, Granularity};
-use crate::model::ConnectionStats;
+use crate::model::{ConnectionStats, WallTime};
 use crate::schedule::Schedule;
 
 /// One cluster as one scrape sees it: the handles are copied once, and what they hold never changes.

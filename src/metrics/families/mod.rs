@@ -135,6 +135,8 @@ pub static SOURCES: &[(&Family, Source)] = &[
     (&names::KAFKASCOPE_HTTP_REQUESTS_TOTAL, Source::Registry),
     (&names::KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESSFUL, Source::Registry),
     (&names::KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS, Source::Registry),
+    (&names::KAFKASCOPE_STATE_FILE_LAST_SUCCESS_TIMESTAMP_SECONDS, Source::Registry),
+    (&names::KAFKASCOPE_STATE_FILE_BYTES, Source::Registry),
     (&names::KAFKASCOPE_TASKS, Source::Registry),
     (&names::KAFKASCOPE_TASKS_STARTED_TOTAL, Source::Registry),
     (&names::KAFKASCOPE_TASKS_FINISHED_TOTAL, Source::Registry),
