@@ -4,12 +4,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use crate::collect::{CallLimits, CpuMeter, GroupScope, PollSettings, TopicScope};
-use crate::config::{Budget, Cluster, Config, Granularity as Configured, Isolation, NameFilter, Polling, PollingMode};
+use crate::config::{
+    Budget, Cluster, Config, Granularity as Configured, Isolation, NameFilter, Polling, PollingMode, Status,
+    TimeLag as ConfiguredTimeLag,
+};
 use crate::kafka::{ClientSettings, KafkaError, KafkaPool};
 use crate::metrics::{ClusterSource, Granularity};
 use crate::model::{GroupState, NamePredicate};
 use crate::schedule::{self, BoundsOverride, BoundsRules, Rules};
 use crate::state::CollectorName;
+use crate::track::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 
 /// Sets up a cluster's connections. Nothing is asked yet.
 pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaPool, KafkaError> {
@@ -58,6 +62,27 @@ fn read_committed(cluster: &Cluster) -> NamePredicate {
     NamePredicate::new(move |group| groups.isolation_of(group) == Isolation::ReadCommitted)
 }
 
+/// How the cluster's past is judged, and where append times come from.
+pub(super) fn track_settings(cluster: &Cluster, config: &Config) -> TrackSettings {
+    let Status { intervals, allowed_lag, marker_slack, min_distance, abandoned_after } = config.status;
+    let topics = cluster.topics.clone();
+    let time_lag = TimeLagRule::new(move |topic| match topics.time_lag_of(topic) {
+        ConfiguredTimeLag::Auto => TimeLag::Auto,
+        ConfiguredTimeLag::History => TimeLag::History,
+        ConfiguredTimeLag::Broker => TimeLag::Broker,
+        ConfiguredTimeLag::Off => TimeLag::Off,
+    });
+    let status = StatusSettings {
+        intervals: u8::try_from(intervals).unwrap_or(u8::MAX),
+        allowed_lag,
+        marker_slack,
+        poll_distance: min_distance,
+        abandoned_after,
+        ..StatusSettings::default()
+    };
+    TrackSettings { status, time_lag }
+}
+
 /// How often the cluster is asked.
 fn rules(cluster: &Cluster, config: &Config) -> Rules {
     let polling = config.polling_of(cluster);
@@ -82,13 +107,12 @@ fn rules(cluster: &Cluster, config: &Config) -> Rules {
 
 /// What the web side is told.
 pub(super) fn source(cluster: &Cluster) -> ClusterSource {
-    ClusterSource {
-        labels: cluster.labels.clone(),
-        topic_granularity: granularity(cluster.topics.granularity),
-        group_granularity: granularity(cluster.groups.granularity),
-        collectors: collectors(cluster),
-        ..ClusterSource::new(cluster.name.as_deref(), cluster.bootstrap_servers.clone())
-    }
+    let mut source = ClusterSource::new(cluster.name.as_deref(), cluster.bootstrap_servers.clone());
+    source.labels.clone_from(&cluster.labels);
+    source.topic_granularity = granularity(cluster.topics.granularity);
+    source.group_granularity = granularity(cluster.groups.granularity);
+    source.collectors = collectors(cluster);
+    source
 }
 
 /// The collectors that are switched on; brokers and topics always are.

@@ -6,11 +6,11 @@ mod clusters;
 mod demo;
 mod failures;
 mod findings;
+mod memory;
 mod once;
 mod poll;
 mod reload;
 mod serve;
-#[expect(dead_code, reason = "the poller has nothing to hand over yet")]
 mod state_file;
 mod stop;
 mod supervise;

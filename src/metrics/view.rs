@@ -1,11 +1,12 @@
 //! What the web side sees of one cluster: its last published snapshot and how it is to be labelled.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::derive::Snapshot;
-use crate::model::ConnectionStats;
+use crate::model::{ConnectionStats, WallTime};
 use crate::schedule::Schedule;
 use crate::state::CollectorName;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::judge::Holder;
 use super::rate::Rate;
 use super::row::{Facts, RowTrack, Want};
+use super::search::TimeQuestion;
 use super::settings::{StatusSettings, TimeLag, TrackSettings};
 use super::topic::{TopicTrack, Walls};
-use super::search::TimeQuestion;
 use super::{CommitNote, Named, Times};
 use crate::derive::{GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
 use crate::model::{GroupState, Moment, PartitionId, WallTime};
@@ -190,27 +190,20 @@ impl GroupTrack {
         self.rows[row].outlook(facts, settings)
     }
 
-    /// The questions that only the broker can answer and that are due; they count as asked.
-    pub(super) fn questions(&mut self, now: WallTime) -> Vec<TimeQuestion> {
-        let Some(commits) = self.meaning.table.commits.as_deref() else { return Vec::new() };
-        let mut questions = Vec::new();
-        for (row, want) in &self.wants {
+    /// The questions that only the broker can answer.
+    pub(super) fn questions(&self) -> impl Iterator<Item = TimeQuestion> + '_ {
+        let commits = self.meaning.table.commits.as_deref();
+        self.wants.iter().filter_map(move |(row, want)| {
+            let commits = commits?;
             let segment = commits.segments.partition_point(|segment| segment.rows.end <= *row);
-            let (Some(segment), Some(track)) = (commits.segments.get(segment), self.rows.get_mut(*row)) else {
-                continue;
-            };
-            if track.may_ask(now) {
-                track.asked(now);
-                questions.push(TimeQuestion {
-                    topic: segment.topic,
-                    partition: commits.partitions[*row],
-                    offset: want.record,
-                    not_before: want.not_before,
-                    not_after: want.not_after,
-                });
-            }
-        }
-        questions
+            Some(TimeQuestion {
+                topic: commits.segments.get(segment)?.topic,
+                partition: *commits.partitions.get(*row)?,
+                offset: want.record,
+                not_before: want.not_before,
+                not_after: want.not_after,
+            })
+        })
     }
 }
 

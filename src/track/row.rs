@@ -10,8 +10,10 @@ use super::topic::PartitionTrack;
 use crate::derive::{RowOutlook, Verdict};
 use crate::model::{GroupStatus, MaybeOffset, Messages, Offset, TimeLagMethod, WallTime};
 
-/// How long the broker is not asked again about a partition of a group, whose commits move on meanwhile.
+/// How long after an answer the broker is not asked again about a partition of a group, whose commits move on meanwhile.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(15);
+/// How long a question stands before it is given up for that about a younger record.
+const ASK_FOR: Duration = Duration::from_secs(60);
 /// After so many questions without an answer what the broker told before is out of date.
 const UNANSWERED_AT_MOST: u8 = 4;
 /// Two readings of an end so close together leave little to ask for.
@@ -58,6 +60,13 @@ struct Appended {
     method: TimeLagMethod,
 }
 
+/// What the broker was asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    record: Offset,
+    at: WallTime,
+}
+
 /// What is remembered of one row.
 #[derive(Debug, Clone)]
 pub(super) struct RowTrack {
@@ -68,7 +77,7 @@ pub(super) struct RowTrack {
     offset: MaybeOffset,
     since: WallTime,
     appended: Option<Appended>,
-    asked_at: Option<WallTime>,
+    asked: Option<Asked>,
     /// Questions since the last answer.
     unanswered: u8,
 }
@@ -81,7 +90,7 @@ impl Default for RowTrack {
             offset: MaybeOffset::UNKNOWN,
             since: WallTime(0),
             appended: None,
-            asked_at: None,
+            asked: None,
             unanswered: 0,
         }
     }
@@ -217,7 +226,7 @@ impl RowTrack {
             self.appended = None;
             return None;
         }
-        self.ask(record, &bracket, facts, method)
+        self.ask(record, facts, method)
     }
 
     /// Whether the history tells a time well enough not to ask: the log was read often enough then, or asking has not
@@ -227,33 +236,33 @@ impl RowTrack {
         bracket.width().is_some_and(|width| width <= tolerance) || self.unanswered > 1
     }
 
-    fn ask(&mut self, record: Offset, bracket: &Bracket, facts: &Facts<'_>, method: TimeLag) -> Option<Want> {
+    /// What to ask the broker: the same as before as long as it has not told that, for a while; then about the record that
+    /// is the oldest by now. Until it tells, an earlier record's time stands: the lag may seem longer than it is.
+    fn ask(&mut self, record: Offset, facts: &Facts<'_>, method: TimeLag) -> Option<Want> {
         if self.unanswered > UNANSWERED_AT_MOST {
             self.appended = None;
         }
-        let not_after = match method {
-            TimeLag::Broker => facts.end.map(|end| (end, facts.now)),
-            _ => bracket.by,
+        let pending = match self.asked {
+            Some(asked) if self.unanswered == 0 && facts.now.since(asked.at) < ASK_AGAIN_AFTER => return None,
+            Some(asked) if self.unanswered > 0 && facts.now.since(asked.at) < ASK_FOR => Some(asked.record),
+            _ => None,
         };
-        // An earlier record's time stands until the broker is asked again: the lag may seem longer than it is, for as long.
-        let known = self.appended.map(|known| (known.record, known.at));
-        let not_before = known.max(bracket.after.filter(|_| method != TimeLag::Broker));
-        Some(Want { record, not_before, not_after })
-    }
-
-    /// Whether it is time to ask the broker.
-    pub(super) fn may_ask(&self, now: WallTime) -> bool {
-        self.asked_at.is_none_or(|asked| now.since(asked) >= ASK_AGAIN_AFTER)
+        let is_there = |record: &Offset| facts.start.is_none_or(|start| *record >= start);
+        let record = pending.filter(is_there).unwrap_or_else(|| {
+            self.asked = Some(Asked { record, at: facts.now });
+            self.unanswered = self.unanswered.saturating_add(1);
+            record
+        });
+        let known = self.appended.map(|known| (known.record, known.at)).filter(|(known, _)| *known <= record);
+        if method == TimeLag::Broker {
+            return Some(Want { record, not_before: known, not_after: None });
+        }
+        let bracket = facts.partition.timeline.bracket(record);
+        Some(Want { record, not_before: known.max(bracket.after), not_after: bracket.by })
     }
 
     /// What is said of a row of which nothing is known.
     pub(super) fn unknown(&self) -> RowOutlook {
         RowOutlook::new(None, Verdict::of(GroupStatus::Ok), self.stored)
-    }
-
-    /// Takes note that the broker is asked.
-    pub(super) fn asked(&mut self, now: WallTime) {
-        self.asked_at = Some(now);
-        self.unanswered = self.unanswered.saturating_add(1);
     }
 }

@@ -13,7 +13,7 @@ use crate::derive::{Outlook, Snapshot};
 use crate::model::{Offset, PartitionId, WallTime};
 use crate::state::{TopicIx, TopicTable};
 
-/// Questions for the broker that are handed out at once; more wait for the next time.
+/// Questions for the broker at once; more wait until these are answered.
 const MAX_QUESTIONS: usize = 2000;
 /// Commits with times of their own between two snapshots; of more, the older ones count as not seen.
 const MAX_NOTES: usize = 200_000;
@@ -115,16 +115,12 @@ impl Tracker {
         }
     }
 
-    /// What to ask the broker now. Nothing about groups that have caught up, nor where the history tells.
-    pub fn take_questions(&mut self, now: WallTime) -> Vec<TimeQuestion> {
-        let mut questions: BTreeMap<(TopicIx, PartitionId, Offset), TimeQuestion> = BTreeMap::new();
-        for group in self.groups.values_mut() {
-            if questions.len() >= MAX_QUESTIONS {
-                break;
-            }
-            let of_group = group.questions(now);
-            questions.extend(of_group.into_iter().map(|ask| ((ask.topic, ask.partition, ask.offset), ask)));
-        }
+    /// What is to be asked of the broker. Nothing about groups that have caught up, nor where the history tells.
+    #[must_use]
+    pub fn questions(&self) -> Vec<TimeQuestion> {
+        let mut questions = BTreeMap::new();
+        let all = self.groups.values().flat_map(GroupTrack::questions);
+        questions.extend(all.take(MAX_QUESTIONS).map(|ask| ((ask.topic, ask.partition, ask.offset), ask)));
         questions.into_values().collect()
     }
 

@@ -207,7 +207,8 @@ fn write_items(cluster: &ClusterView, source: &Source, items: Range<usize>, samp
                 write(snapshot, &standing, samples);
             }
         }
-        (Source::Topic(_) | Source::Group(_) | Source::Standing(_), None) | (Source::Registry | Source::Process, _) => {}
+        (Source::Topic(_) | Source::Group(_) | Source::Standing(_), None) | (Source::Registry | Source::Process, _) => {
+        }
     }
 }
 

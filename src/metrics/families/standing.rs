@@ -73,11 +73,11 @@ pub(super) fn partition_status(snapshot: &Snapshot, standing: &Standing<'_>, sam
 }
 
 pub(super) fn velocity(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
-    by_topic(snapshot, standing, samples, TopicStanding::velocity);
+    by_topic(snapshot, standing, samples, |topic| topic.velocity());
 }
 
 pub(super) fn consume_rate(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
-    by_topic(snapshot, standing, samples, TopicStanding::consume_rate);
+    by_topic(snapshot, standing, samples, |topic| topic.consume_rate());
 }
 
 pub(super) fn catch_up(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
