@@ -156,6 +156,7 @@ mod tests {
         let yaml = "
 clusters:
 - bootstrap_servers: [b1:9092]
+  name: some
   groups: {overrides: [{groups: ['^pay'], isolation: read_committed}]}
 - bootstrap_servers: [b1:9092]
   name: other

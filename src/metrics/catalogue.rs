@@ -254,33 +254,38 @@ families! {
     // How far behind they are in time, how they are doing, and what is to be expected.
     KAFKA_CONSUMERGROUP_LAG_SECONDS = gauge("kafka_consumergroup_lag_seconds", GROUP_TOPIC_PARTITION, LAG,
         "How long ago the oldest record of the partition that the group has not consumed was appended; 0 when it has \
-         consumed all, absent while that is not known (from the history of end offsets, or ListOffsets by timestamp).");
+         consumed all, absent while that is not known (from the history of polled end offsets, or ListOffsets by timestamp).");
     KAFKA_CONSUMERGROUP_TOPIC_MAX_LAG_SECONDS = gauge("kafka_consumergroup_topic_max_lag_seconds", GROUP_TOPIC, LAG,
-        "Longest known time lag of the group on a partition of the topic; absent while the topic is sampled.");
+        "Longest known time lag of the group on a partition of the topic; absent while the topic is sampled \
+         (OffsetFetch and ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_MAX_LAG_SECONDS = gauge("kafka_consumergroup_max_lag_seconds", GROUP, LAG,
-        "Longest known time lag of the group on any partition; absent while one of its topics is sampled.");
+        "Longest known time lag of the group on any partition; absent while one of its topics is sampled \
+         (OffsetFetch and ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_OLDEST_UNREAD_TIMESTAMP_SECONDS = gauge("kafka_consumergroup_oldest_unread_timestamp_seconds",
         GROUP_TOPIC, LAG,
         "When the oldest known record of the topic that the group has not consumed was appended; absent when it has \
-         consumed all.");
+         consumed all (OffsetFetch and ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_STATUS = gauge("kafka_consumergroup_status", GROUP, LAG,
         "How the group is doing, in Burrow's codes: 1 OK, 2 WARN (a partition's lag does not fall), 3 ERR (a partition \
-         is stopped, stalled or rewound).");
+         is stopped, stalled or rewound) (OffsetFetch, ListOffsets and DescribeGroups, polled).");
     KAFKA_CONSUMERGROUP_PARTITION_STATUS = gauge("kafka_consumergroup_partition_status", GROUP_TOPIC_PARTITION, LAG,
         "How the group is doing on the partition, in Burrow's codes: 1 OK, 2 WARN (the lag does not fall), 4 STOP \
-         (nobody commits any more), 5 STALL (held, and the offset does not move), 6 REWIND (the offset went back).");
+         (nobody commits any more), 5 STALL (held, and the offset does not move), 6 REWIND (the offset went back) \
+         (OffsetFetch, ListOffsets and DescribeGroups, polled).");
     KAFKA_CONSUMERGROUP_LAG_VELOCITY = gauge("kafka_consumergroup_lag_velocity", GROUP_TOPIC, LAG,
         "How fast the group's lag on the topic grows, in messages a second, smoothed over about two minutes; negative \
-         while it catches up.");
+         while it catches up (OffsetFetch and ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_CONSUME_RATE = gauge("kafka_consumergroup_consume_rate", GROUP_TOPIC, COMMITS,
         "How fast the group's committed offsets on the topic advance, in messages a second, smoothed over about two \
-         minutes.");
+         minutes (OffsetFetch, polled).");
     KAFKA_CONSUMERGROUP_CATCH_UP_SECONDS = gauge("kafka_consumergroup_catch_up_seconds", GROUP_TOPIC, LAG,
-        "How long the group needs to catch up on the topic at its present pace; absent while it does not catch up.");
+        "How long the group needs to catch up on the topic at its present pace; absent while it does not catch up \
+         (OffsetFetch and ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_RETENTION_HEADROOM_SECONDS = gauge("kafka_consumergroup_retention_headroom_seconds",
         GROUP_TOPIC, LAG,
         "How long until the oldest record that the group has not consumed may be deleted, by the topic's retention or \
-         by how its log starts move; absent when nothing is unread, nothing is deleted, or it is not known.");
+         by how its log starts move; absent when nothing is unread, nothing is deleted, or it is not known \
+         (ListOffsets and DescribeConfigs, polled).");
     // The exporter's work, by cluster.
     KAFKASCOPE_TIME_LAG_PARTITIONS = gauge("kafkascope_time_lag_partitions", &["method"], EXPORTER_BY_CLUSTER,
         "Partitions of groups that are behind, by how their time lag is known: from the history of end offsets, from \
