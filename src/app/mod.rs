@@ -11,6 +11,7 @@ mod poll;
 mod reload;
 mod serve;
 mod stop;
+mod stream_log;
 mod supervise;
 
 pub use check::{Connections, connect};

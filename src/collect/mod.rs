@@ -13,6 +13,8 @@ mod pass;
 mod plan;
 mod report;
 mod settings;
+mod stream;
+mod streamed;
 mod topics;
 
 pub use clock::{Clock, SystemClock};
@@ -21,6 +23,7 @@ pub use limits::{CallLimits, ClusterLimit};
 pub use pass::Poller;
 pub use report::{CacheUse, PassReport};
 pub use settings::{GroupScope, PollSettings, TopicScope};
+pub use stream::CommitEvent;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]

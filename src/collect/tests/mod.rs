@@ -3,6 +3,7 @@
 mod adaptive;
 mod sampling;
 mod steady;
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
