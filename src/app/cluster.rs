@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::collect::{CallLimits, CpuMeter, GroupScope, PollSettings, TopicScope};
 use crate::config::{
-    Budget, Cluster, Config, Granularity as Configured, Isolation, NameFilter, Polling, PollingMode, Status,
-    TimeLag as ConfiguredTimeLag,
+    Budget, Cluster, CommitSource, Config, Granularity as Configured, Isolation, NameFilter, Polling, PollingMode,
+    Status, TimeLag as ConfiguredTimeLag,
 };
-use crate::kafka::{ClientSettings, KafkaError, KafkaPool};
+use crate::kafka::{ClientSettings, KafkaError, KafkaPool, OffsetsStream};
 use crate::metrics::{ClusterSource, Granularity};
 use crate::model::{GroupState, NamePredicate};
 use crate::schedule::{self, BoundsOverride, BoundsRules, Rules};
@@ -17,12 +17,21 @@ use crate::track::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 
 /// Sets up a cluster's connections. Nothing is asked yet.
 pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaPool, KafkaError> {
-    let settings = ClientSettings {
+    KafkaPool::connect(&client_settings(cluster, polling), cluster.connections_per_broker)
+}
+
+fn client_settings(cluster: &Cluster, polling: &Polling) -> ClientSettings {
+    ClientSettings {
         cluster: cluster.name.as_deref().unwrap_or_default().into(),
         properties: cluster.librdkafka_properties(),
         request_timeout: polling.request_timeout,
-    };
-    KafkaPool::connect(&settings, cluster.connections_per_broker)
+    }
+}
+
+/// Begins to read the cluster's commits as they are made, where that is wanted.
+pub(super) fn stream(cluster: &Cluster, polling: &Polling) -> Result<Option<Arc<OffsetsStream>>, KafkaError> {
+    let is_wanted = cluster.commits == CommitSource::Stream && cluster.collectors.commits;
+    is_wanted.then(|| OffsetsStream::start(&client_settings(cluster, polling)).map(Arc::new)).transpose()
 }
 
 /// What the cluster's poller is told. As long as it is, the cluster has its part of what may be in flight.
@@ -49,6 +58,7 @@ pub(super) fn poll_settings(
         breaker_seed: RandomState::new().hash_one(&cluster.name),
         cpu: cpu.clone(),
         rules: rules(cluster, config),
+        commit_feed: None,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
+use tokio::join;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -20,7 +21,7 @@ use super::supervise::supervise;
 use crate::collect::{CallLimits, CpuMeter, SystemClock};
 use crate::config::{Cluster, Config, GroupSettings, Polling, TopicSettings};
 use crate::http::{HttpState, ScrapeFeed};
-use crate::kafka::KafkaPool;
+use crate::kafka::{CommitFeed, KafkaPool, OffsetsStream};
 use crate::metrics::{ClusterSource, OwnMetrics, Task, Tasks};
 
 /// How long tasks may take to end. They end where they wait next, which is soon.
@@ -43,6 +44,8 @@ struct Running {
     stopper: Stopper,
     stop: Stop,
     supervised: Vec<JoinHandle<()>>,
+    /// What reads its commits, where they are not only polled.
+    stream: Option<Arc<OffsetsStream>>,
 }
 
 /// All of them.
@@ -134,7 +137,7 @@ impl Clusters {
             match connected(settings, &config) {
                 Ok(client) => clients.push(client),
                 Err(error) => {
-                    join_all(clients.iter().map(|client| client.close())).await;
+                    join_all(clients.iter().map(Connected::close)).await;
                     return Err(error);
                 }
             }
@@ -222,7 +225,7 @@ impl Clusters {
     fn set_up(
         &self,
         settings: &Cluster,
-        client: KafkaPool,
+        connected: Connected,
         config: &Config,
         former: Option<&Running>,
         memory: Arc<Memory>,
@@ -235,9 +238,12 @@ impl Clusters {
         }
         own.add_cluster(source.name.as_deref(), config.polling_of(settings).interval);
         let (stopper, stop) = stop_pair();
+        let Connected { client, stream } = connected;
+        let mut poll_settings = cluster::poll_settings(settings, config, &self.limits, &cpu);
+        poll_settings.commit_feed = stream.clone().map(|stream| stream as Arc<dyn CommitFeed>);
         let task = ClusterTask {
             client: Arc::new(client),
-            settings: cluster::poll_settings(settings, config, &self.limits, &cpu),
+            settings: poll_settings,
             poller_beat: tasks.register("poller", Some(&source)),
             publisher_beat: tasks.register("publisher", Some(&source)),
             connections_beat: tasks.register("connections", Some(&source)),
@@ -249,7 +255,7 @@ impl Clusters {
             clock,
             feed,
         };
-        Running { settings: settings.clone(), task, stopper, stop, supervised: Vec::new() }
+        Running { settings: settings.clone(), task, stopper, stop, supervised: Vec::new(), stream }
     }
 }
 
@@ -278,10 +284,30 @@ impl Running {
     }
 }
 
-/// Sets up a cluster's client.
-fn connected(settings: &Cluster, config: &Config) -> Result<KafkaPool, ServeError> {
+/// What connects to a cluster.
+struct Connected {
+    client: KafkaPool,
+    stream: Option<Arc<OffsetsStream>>,
+}
+
+impl Connected {
+    async fn close(&self) {
+        join!(self.client.close(), close_stream(self.stream.as_deref()));
+    }
+}
+
+async fn close_stream(stream: Option<&OffsetsStream>) {
+    if let Some(stream) = stream {
+        stream.close().await;
+    }
+}
+
+/// Sets up a cluster's clients.
+fn connected(settings: &Cluster, config: &Config) -> Result<Connected, ServeError> {
     let failed = |error| ServeError::Client { cluster: settings.display_name().to_owned(), error };
-    cluster::connect(settings, &config.polling).map_err(failed)
+    let client = cluster::connect(settings, &config.polling).map_err(failed)?;
+    let stream = cluster::stream(settings, &config.polling).map_err(failed)?;
+    Ok(Connected { client, stream })
 }
 
 /// Whether what two configurations say beside the cluster's own part comes to the same for its poller.
@@ -301,6 +327,7 @@ fn shows_the_same(before: &Cluster, after: &Cluster) -> bool {
         kafka: after.kafka.clone(),
         connections_per_broker: after.connections_per_broker,
         polling: after.polling.clone(),
+        commits: after.commits,
         files_digest: after.files_digest,
         topics: TopicSettings {
             granularity: after.topics.granularity,
@@ -326,5 +353,9 @@ async fn end_tasks(clusters: &mut [Running]) {
 }
 
 async fn close(clusters: &[Running]) {
-    join_all(clusters.iter().map(|running| running.task.client.close())).await;
+    let close = |running: &Running| {
+        let (client, stream) = (running.task.client.clone(), running.stream.clone());
+        async move { join!(client.close(), close_stream(stream.as_deref())) }
+    };
+    join_all(clusters.iter().map(close)).await;
 }

@@ -13,6 +13,7 @@ mod reload;
 mod serve;
 mod state_file;
 mod stop;
+mod stream_log;
 mod supervise;
 
 pub use check::{Connections, connect};

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use super::failures::Failures;
 use super::memory::Memory;
+use super::stream_log::{Line, StreamLog};
 use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
 use crate::http::ScrapeFeed;
-use crate::kafka::{KafkaPool, Operation};
+use crate::kafka::{FeedHealth, KafkaPool, Operation};
 use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task, catalogue};
 use crate::model::{BrokerId, Moment};
 use crate::state::World;
-use crate::track::Named;
+use crate::track::{CommitNote, Named};
 
 /// A poll thread that has not turned for so long does not touch its beat any more.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
@@ -53,21 +54,26 @@ impl ClusterTask {
         loop {
             let next = poller.next_tick(&self.feed.rhythm());
             let sleep = tokio::time::sleep(next.since(self.now()));
+            let reads = poller.stream_health().is_some();
             let waiting = async {
                 tokio::select! {
                     () = sleep => false,
                     () = wakes.next() => true,
+                    () = tokio::time::sleep(TURN), if reads => true,
                 }
             };
             let woken = self.while_alive(waiting, Task::progress);
             if woken.await {
-                // Somebody scrapes again: the next tick may be earlier than it was.
+                // Somebody scrapes again: the next tick may be earlier than it was. Or commits may have been read.
+                poller.drain_stream();
                 continue;
             }
             let report = self.while_alive(poller.tick(), Task::touch).await;
             self.count(&report);
             if report.has_asked() {
                 log.write(&self.source, poller.world(), &report, self.now());
+                log.say_stream(&self.source, poller.stream_health(), self.now());
+                self.note_commits(&mut poller);
                 self.publish(poller.world(), &report);
             }
             if report.is_main {
@@ -142,6 +148,17 @@ impl ClusterTask {
         }
     }
 
+    /// Hands on the commits whose times are known.
+    fn note_commits(&self, poller: &mut Poller<KafkaPool, SystemClock>) {
+        let events = poller.take_commit_events();
+        let mut tracker = self.memory.tracker();
+        for event in events {
+            let Some(topic) = poller.world().names.get(&event.topic) else { continue };
+            let note = CommitNote { topic, partition: event.partition, offset: event.offset, at: event.at };
+            tracker.note_commit(&event.group, note);
+        }
+    }
+
     fn publish(&self, world: &World, report: &PassReport) {
         let previous = self.source.snapshot.load_full();
         let mut snapshot = Snapshot::derive(world, previous.as_deref(), self.clock.now());
@@ -194,12 +211,23 @@ struct PassLog {
     was_up: Option<bool>,
     warned_of_unseen_groups: bool,
     is_stretched: bool,
+    stream: StreamLog,
 }
 
 /// Intervals that are stretched by less than this are as wanted.
 const WORTH_SAYING: f64 = 1.1;
 
 impl PassLog {
+    /// Says once that commits are polled although they should be read as they are made, and once that they are read.
+    fn say_stream(&mut self, source: &ClusterSource, health: Option<&FeedHealth>, now: Moment) {
+        let cluster = source.display_name();
+        match health.and_then(|health| self.stream.line(health, now)) {
+            Some(Line { text, is_warning: true }) => tracing::warn!(cluster, "{text}"),
+            Some(Line { text, .. }) => tracing::info!(cluster, "{text}"),
+            None => {}
+        }
+    }
+
     /// Says once that the intervals are stretched, and once that they are not any more.
     fn say_stretch(&mut self, source: &ClusterSource, ratio: f64) {
         let cluster = source.display_name();

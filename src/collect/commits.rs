@@ -137,7 +137,7 @@ fn chunks(world: &World, topics: Vec<TopicIx>) -> impl Iterator<Item = Vec<Topic
 }
 
 /// Topics with their first partitions, so many of each.
-fn named(
+pub(super) fn named(
     world: &World,
     topics: Vec<TopicIx>,
     count: impl Fn(&TopicTable) -> usize,

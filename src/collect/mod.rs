@@ -14,6 +14,8 @@ mod plan;
 mod report;
 mod settings;
 mod stable;
+mod stream;
+mod streamed;
 mod topics;
 
 pub use clock::{Clock, SystemClock};
@@ -22,6 +24,7 @@ pub use limits::{CallLimits, ClusterLimit};
 pub use pass::Poller;
 pub use report::{CacheUse, PassReport};
 pub use settings::{GroupScope, PollSettings, TopicScope};
+pub use stream::CommitEvent;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]

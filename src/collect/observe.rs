@@ -79,7 +79,7 @@ fn led(world: &World, topic: TopicIx) -> usize {
 }
 
 /// How many commits a group has, or has on some topics.
-fn rows_of(group: &GroupTable, topics: Option<&[TopicIx]>) -> usize {
+pub(super) fn rows_of(group: &GroupTable, topics: Option<&[TopicIx]>) -> usize {
     let Some(commits) = group.commits.as_deref() else { return 0 };
     let rows = |topic: &TopicIx| commits.segment(*topic).map_or(0, |segment| segment.rows.len());
     topics.map_or(commits.partitions.len(), |topics| topics.iter().map(rows).sum())

@@ -19,8 +19,9 @@ use super::observe;
 use super::plan::{CommitQuestion, Enabled, Planner, Sweep};
 use super::report::PassReport;
 use super::settings::PollSettings;
+use super::stream::StreamTable;
 use super::topics::Topics;
-use super::{commits, groups, offsets, stable};
+use super::{commits, groups, offsets, stable, streamed};
 use crate::kafka::KafkaApi;
 use crate::model::{BrokerId, Moment, OffsetSpec};
 use crate::schedule::{Answer, Cost, Rhythm, Schedule, Scheduler};
@@ -40,6 +41,8 @@ pub struct Poller<K, C> {
     lists: GroupLists,
     /// Who answered when the brokers were last asked for their lists.
     answered: BTreeSet<BrokerId>,
+    /// What is known from `__consumer_offsets`, when it is read.
+    pub(super) stream: Option<StreamTable>,
     /// Whether something failed in a way that a look at the brokers may mend.
     pub(super) look_again: observe::LookAgain,
 }
@@ -51,8 +54,10 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let unknown = || World::new(Collectors::new(|name| settings.collectors.contains(&name)));
         let mut world = known.unwrap_or_else(unknown);
         world.sample_partitions = settings.topics.sample_partitions;
+        world.stream = settings.commit_feed.as_ref().map(|_| Arc::default());
         Self {
             asker: Asker::new(api, settings.limit.clone(), Arc::new(clock.clone()), settings.breaker_seed),
+            stream: settings.commit_feed.clone().map(StreamTable::new),
             scheduler: Scheduler::new(settings.rules.clone(), clock.now().moment),
             clock,
             settings,
@@ -98,6 +103,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         if looks {
             self.look(&mut report).await;
         }
+        self.follow_stream();
         let planner = self.planner();
         let sweep = if self.scheduler.is_fixed() { planner.everything() } else { planner.due() };
         self.count_hits(&mut report);
@@ -239,10 +245,16 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             return Vec::new();
         }
         let started = Instant::now();
-        let scheduler = &self.scheduler;
-        let max_age = |group: &str, topic| scheduler.group_topic_max_age(group, topic);
-        let (asker, world, scope) = (&self.asker, &mut self.world, &self.settings.topics);
-        let outcomes = commits::ask(asker, world, questions, scope, max_age, &self.clock, report).await;
+        let (mut outcomes, questions) = self.answer_from_stream(questions, report);
+        if !questions.is_empty() {
+            let asked_at = self.clock.now().moment;
+            let scheduler = &self.scheduler;
+            let max_age = |group: &str, topic| scheduler.group_topic_max_age(group, topic);
+            let (asker, world, scope) = (&self.asker, &mut self.world, &self.settings.topics);
+            let asked = commits::ask(asker, world, questions, scope, max_age, &self.clock, report).await;
+            self.note_asked(&asked, asked_at);
+            streamed::join(&mut outcomes, asked);
+        }
         report.ran(CollectorName::Commits, started);
         report.commits.took += started.elapsed();
         outcomes
@@ -293,6 +305,9 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             if let Some((success, duration)) = report.outcome(name) {
                 self.world.collectors.record(name, success, duration, now);
             }
+        }
+        if let Some(stream) = &self.stream {
+            self.world.stream = Some(Arc::new(stream.facts()));
         }
         self.world.sweep_names();
     }

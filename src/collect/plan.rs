@@ -181,6 +181,15 @@ impl Planner<'_> {
     }
 }
 
+/// Whether a topic is among those of which a group's commits are planned.
+pub(super) fn has_topic(group: Option<&Arc<GroupTable>>, topic: TopicIx) -> bool {
+    group.is_some_and(|group| {
+        let is_committed = group.commits.as_ref().is_some_and(|commits| commits.segment(topic).is_some());
+        let assigned = group.membership.iter().flat_map(|member| &member.assignment);
+        is_committed || assigned.into_iter().any(|assigned| assigned.topic == topic)
+    })
+}
+
 /// The existing topics that a group has committed on or holds partitions of, ordered by place.
 pub(super) fn topics_of(world: &World, group: &GroupTable) -> Vec<TopicIx> {
     let committed = group.commits.iter().flat_map(|commits| &commits.segments).map(|segment| segment.topic);

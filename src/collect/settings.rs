@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cpu::CpuMeter;
 use super::limits::ClusterLimit;
+use crate::kafka::CommitFeed;
 use crate::model::{GroupState, NamePredicate};
 use crate::schedule::Rules;
 use crate::state::CollectorName;
@@ -46,6 +47,8 @@ pub struct PollSettings {
     pub cpu: Arc<CpuMeter>,
     /// How often.
     pub rules: Rules,
+    /// The stream of commits from `__consumer_offsets`; `None`: they are polled only.
+    pub commit_feed: Option<Arc<dyn CommitFeed>>,
 }
 
 #[cfg(test)]
@@ -64,6 +67,7 @@ impl PollSettings {
             breaker_seed,
             cpu: Arc::default(),
             rules,
+            commit_feed: None,
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod fake;
 mod gather;
 mod native;
 mod observer;
+mod offsets_topic;
 mod operations;
 mod pending;
 mod pool;
@@ -23,6 +24,9 @@ mod threads;
 pub use api::{GroupReply, KafkaApi};
 pub use client::KafkaClient;
 pub use error::{Cause, KafkaError, Operation, Target};
+pub use offsets_topic::{
+    CommitFeed, CommitKey, DecodeError, FeedHealth, OFFSETS_TOPIC, OffsetsRecord, OffsetsStream, PartitionHealth,
+};
 pub use operations::{AclOperation, Authorized};
 pub use pool::{KafkaPool, PooledClient};
 pub use settings::{ClientSettings, property_fault};

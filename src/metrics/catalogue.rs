@@ -246,7 +246,10 @@ families! {
     KAFKA_CONSUMERGROUP_LAST_COMMIT_TIMESTAMP_SECONDS = gauge("kafka_consumergroup_last_commit_timestamp_seconds",
         GROUP_TOPIC, COMMITS,
         "When a committed offset of the group on the topic was last seen to move; absent until one moves \
-         (OffsetFetch, polled).");
+         (OffsetFetch, polled). With commits: stream, when the newest commit was made.");
+    KAFKA_CONSUMERGROUP_COMMITS_TOTAL = counter("kafka_consumergroup_commits_total", GROUP, COMMITS,
+        "Commits of the group on exported topics, one for each partition, since the group was first seen; only with \
+         commits: stream (__consumer_offsets, streamed).");
     KAFKA_CONSUMERGROUP_LOST_MESSAGES_SUM = gauge("kafka_consumergroup_lost_messages_sum", GROUP_TOPIC, LAG,
         "Messages of the topic that were deleted after the group's committed offsets and before the group read them; \
          absent while the topic is sampled (OffsetFetch and ListOffsets earliest, polled).");
@@ -314,6 +317,10 @@ families! {
     KAFKASCOPE_SCHEDULED_ITEMS = gauge("kafkascope_scheduled_items", &["kind", "pace"], EXPORTER_BY_CLUSTER,
         "Topics, topics of groups and descriptions of groups that moved when they were last asked for, or were quiet; \
          absent in mode fixed.");
+    KAFKASCOPE_COMMIT_STREAM_PARTITIONS = gauge("kafkascope_commit_stream_partitions", &["state"], EXPORTER_BY_CLUSTER,
+        "Partitions of __consumer_offsets by how they are read: streaming, catching_up, pinned (a transaction hangs) or \
+         failed. Commits of groups on partitions that are not streaming are polled. All 0: the topic is not to be seen, \
+         and the log says why; absent with commits: poll.");
     KAFKASCOPE_SNAPSHOT_TIMESTAMP_SECONDS = gauge("kafkascope_snapshot_timestamp_seconds", &[], EXPORTER_BY_CLUSTER,
         "When the snapshot that is served was made: after a pass, or when a value became too old; absent before the first.");
     KAFKASCOPE_SNAPSHOT_ROWS = gauge("kafkascope_snapshot_rows", &["kind"], EXPORTER_BY_CLUSTER,

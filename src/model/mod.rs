@@ -2,6 +2,7 @@
 
 mod cluster;
 mod code;
+mod commit_stream;
 mod group;
 mod ids;
 mod offsets;
@@ -13,6 +14,7 @@ mod topic_settings;
 
 pub use cluster::{Broker, ClusterDescription, ClusterMetadata, PartitionMetadata, TopicDescription, TopicMetadata};
 pub use code::KafkaCode;
+pub use commit_stream::StreamState;
 pub use group::{GroupDescription, GroupKind, GroupListing, GroupState, TopicAssignment};
 pub use ids::{BrokerId, MaybeOffset, Messages, Offset, PartitionId, TopicId};
 pub use offsets::{

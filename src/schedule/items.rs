@@ -203,6 +203,20 @@ impl GroupItem {
         self.full_soon = true;
     }
 
+    /// All its commits are asked for at the next tick.
+    pub fn read_all_soon(&mut self) {
+        self.full_soon = true;
+    }
+
+    /// Its commits on a topic moved: unless that is known, they are asked for at the next tick.
+    pub fn topic_moved(&mut self, topic: TopicIx) {
+        let place = self.topics.binary_search_by_key(&topic, |known| known.topic);
+        let item = place.ok().and_then(|place| self.topics.get_mut(place));
+        if let Some(item) = item.filter(|item| !item.pace.is_moving()) {
+            item.pace.wake();
+        }
+    }
+
     /// What of it failed is asked for at once.
     pub fn retry(&mut self) {
         self.membership.retry();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CommitTable, GroupTable, Membership, Sample, TopicIx};
-use crate::model::{BrokerId, GroupListing, Moment};
+use crate::model::{BrokerId, GroupListing, Moment, WallTime};
 
 /// How many complete rounds of lists must come without a group before it counts as gone:
 /// lists are short while a coordinator loads.
@@ -138,6 +138,17 @@ impl Groups {
     pub fn set_commits(&mut self, name: &str, commits: CommitTable) {
         if let Some(place) = self.place(name) {
             Arc::make_mut(&mut self.entries[place].table).commits = Some(Arc::new(commits));
+        }
+    }
+
+    /// Takes note of when the newest commits of a group on some topics were made.
+    pub(super) fn set_commit_times(&mut self, name: &str, times: &[(TopicIx, WallTime)]) {
+        let Some(place) = self.place(name).filter(|_| !times.is_empty()) else { return };
+        let Some(commits) = &mut Arc::make_mut(&mut self.entries[place].table).commits else { return };
+        for segment in &mut Arc::make_mut(commits).segments {
+            if let Some((_, at)) = times.iter().find(|(topic, _)| *topic == segment.topic) {
+                segment.moved_at = Some(*at);
+            }
         }
     }
 

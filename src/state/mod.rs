@@ -9,6 +9,7 @@ mod group;
 mod groups;
 mod names;
 mod sample;
+mod stream;
 mod topic;
 mod world;
 
@@ -19,6 +20,7 @@ pub use group::{AssignedTopic, GroupTable, Membership};
 pub use groups::{GroupLists, Groups};
 pub use names::{TopicIx, TopicNames};
 pub use sample::Sample;
+pub use stream::StreamFacts;
 pub use topic::{HistoryId, Placement, Reading, TopicTable};
 pub use world::{BrokerFacts, TopicChange, World};
 

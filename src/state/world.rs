@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::{
     Asked, AssignedTopic, Collectors, CommitChange, CommitTable, CommitTerms, Groups, HistoryId, Membership, ReadAt,
-    Reading, Round, Sample, TopicIx, TopicNames, TopicTable,
+    Reading, Round, Sample, StreamFacts, TopicIx, TopicNames, TopicTable,
 };
 use crate::model::{
     BreakerState, Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, GroupDescription,
-    GroupState, ListedPartition, MaxAge, Moment, OffsetSpec, TopicDescription, TopicRows,
+    GroupState, ListedPartition, MaxAge, Moment, OffsetSpec, TopicDescription, TopicRows, WallTime,
 };
 
 /// A broker that is in the cluster, or that a replica list expects there.
@@ -70,6 +70,8 @@ pub struct World {
     pub round: Round,
     /// How the collectors fared.
     pub collectors: Collectors,
+    /// How commits are read from `__consumer_offsets`; `None`: they are not.
+    pub stream: Option<Arc<StreamFacts>>,
     /// The last history that was given out.
     last_history: HistoryId,
 }
@@ -91,6 +93,7 @@ impl World {
             groups: Groups::default(),
             round: Round::default(),
             collectors,
+            stream: None,
             last_history: HistoryId::default(),
         }
     }
@@ -308,6 +311,12 @@ impl World {
         let (table, changes) = CommitTable::from_answer(answer, &places, terms, previous.as_deref());
         self.groups.set_commits(group, table);
         changes
+    }
+
+    /// Takes note of when the newest commits of a group were made, topic by topic, where that is told exactly.
+    pub fn set_commit_times(&mut self, group: &str, times: &[(Arc<str>, WallTime)]) {
+        let times: Vec<_> = times.iter().filter_map(|(topic, at)| Some((self.names.get(topic)?, *at))).collect();
+        self.groups.set_commit_times(group, &times);
     }
 
     /// Frees the places of names that no topic and no group uses any more.

@@ -7,9 +7,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /** The producers and consumers of one session, by name. */
@@ -46,6 +50,9 @@ final class Traffic {
                 return null;
             case "commitTransaction":
                 get(producers, name).commitTransaction();
+                return null;
+            case "sendOffsets":
+                sendOffsets(name, command);
                 return null;
             case "abortTransaction":
                 get(producers, name).abortTransaction();
@@ -98,6 +105,21 @@ final class Traffic {
             producers.put(name, producer);
         }
         producer.beginTransaction();
+    }
+
+    /** Commits offsets for a group as a part of the open transaction. */
+    private void sendOffsets(String name, JsonNode command) {
+        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+        for (JsonNode row : command.get("offsets")) {
+            offsets.put(Session.partition(row), new OffsetAndMetadata(row.get("offset").asLong()));
+        }
+        Map<String, Object> all = new HashMap<>(properties);
+        all.put("group.id", command.get("group").asText());
+        // It never joins: only a consumer says what the metadata of a group is.
+        try (KafkaConsumer<byte[], byte[]> consumer =
+                new KafkaConsumer<>(all, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            get(producers, name).sendOffsetsToTransaction(offsets, consumer.groupMetadata());
+        }
     }
 
     void close() {

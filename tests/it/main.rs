@@ -43,4 +43,5 @@ mod reload;
 mod sampling;
 mod security;
 mod storm;
+mod stream;
 mod truth;

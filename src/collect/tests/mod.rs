@@ -4,6 +4,7 @@ mod adaptive;
 mod isolation;
 mod sampling;
 mod steady;
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

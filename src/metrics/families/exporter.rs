@@ -2,7 +2,7 @@
 
 use crate::metrics::catalogue::ANY_BROKER;
 use crate::metrics::exposition::{ClusterView, Samples, Value};
-use crate::model::{BrokerConnection, BrokerId};
+use crate::model::{BrokerConnection, BrokerId, StreamState};
 use crate::schedule::PERCENTILES;
 use crate::state::{CollectorName, CollectorStatus};
 
@@ -30,6 +30,15 @@ pub(super) fn collector_duration(cluster: &ClusterView, samples: &mut Samples<'_
 
 pub(super) fn collector_last_success(cluster: &ClusterView, samples: &mut Samples<'_>) {
     collectors(cluster, samples, |status| Some(status.last_success?.as_seconds()));
+}
+
+pub(super) fn commit_stream(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    let Some(stream) = cluster.snapshot.as_deref().and_then(|snapshot| snapshot.world.stream.as_deref()) else {
+        return;
+    };
+    for (state, partitions) in StreamState::ALL.iter().zip(stream.partitions) {
+        samples.sample(&[state.as_str()], partitions);
+    }
 }
 
 pub(super) fn snapshot_timestamp(cluster: &ClusterView, samples: &mut Samples<'_>) {

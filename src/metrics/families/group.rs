@@ -147,6 +147,13 @@ pub(super) fn last_commit(snapshot: &Snapshot, group: &GroupMeaning, samples: &m
     by_topic(snapshot, group, samples, |segment, _| segment.moved_at.map(WallTime::as_seconds));
 }
 
+pub(super) fn commits_total(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
+    let stream = snapshot.world.stream.as_ref();
+    if let Some(commits) = stream.and_then(|stream| stream.commits.get(&group.table.name)) {
+        samples.sample(&[&group.table.name], *commits);
+    }
+}
+
 pub(super) fn lost_sum(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
     by_topic(snapshot, group, samples, |_, lag| number(lag.lost_sum));
 }

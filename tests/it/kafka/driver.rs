@@ -320,6 +320,11 @@ impl Driver {
         self.call("beginTransaction", json!({"name": name, "transactional_id": name}))
     }
 
+    /// Commits offsets (see [`at`]) for a group as a part of the open transaction.
+    pub(crate) fn send_offsets(&self, name: &str, group: &str, offsets: &[Value]) -> Answer {
+        self.call("sendOffsets", json!({"name": name, "group": group, "offsets": offsets}))
+    }
+
     /// Commits the open transaction.
     pub(crate) fn commit_transaction(&self, name: &str) -> Answer {
         self.call("commitTransaction", json!({"name": name}))
