@@ -156,6 +156,7 @@ mod tests {
         let yaml = "
 clusters:
 - bootstrap_servers: [b1:9092]
+  name: some
   groups: {overrides: [{groups: ['^pay'], isolation: read_committed}]}
 - bootstrap_servers: [b1:9092]
   name: other
@@ -168,6 +169,36 @@ clusters:
         let is_meant = |place: usize, group| read_committed(&config.clusters[place]).matches(group);
         assert_eq!([0, 1, 2].map(|place| is_meant(place, "payments")), [true, false, true]);
         assert_eq!([0, 1, 2].map(|place| is_meant(place, "orders")), [false, false, true]);
+    }
+
+    #[test]
+    fn the_memory_goes_by_what_is_configured() {
+        let of = |yaml: &str| {
+            let fake = Fake::default().file("k.yml", &format!("{yaml}\n  bootstrap_servers: [b1:9092]\n"));
+            let (config, _) = config::resolve(Some(Path::new("k.yml")), &[], &fake).unwrap();
+            track_settings(&config.clusters[0], &config)
+        };
+        assert_eq!(of("clusters:\n- topics: {}").status, StatusSettings::default(), "the defaults agree");
+        let status = of("
+status: {intervals: 100, allowed_lag: 5, marker_slack: 2, min_distance: 10s, abandoned_after: 1h}
+clusters:
+- topics: {}")
+        .status;
+        let expected = StatusSettings {
+            intervals: 100,
+            allowed_lag: 5,
+            marker_slack: 2,
+            poll_distance: Duration::from_secs(10),
+            abandoned_after: Duration::from_secs(3600),
+            ..StatusSettings::default()
+        };
+        assert_eq!(status, expected);
+        let rule = of("
+clusters:
+- topics: {time_lag: broker, overrides: [{topics: ^a, time_lag: off}, {topics: b, time_lag: history}, {topics: c, time_lag: auto}]}")
+        .time_lag;
+        let told = ["ab", "b", "c", "d"].map(|topic| rule.of(topic));
+        assert_eq!(told, [TimeLag::Off, TimeLag::History, TimeLag::Auto, TimeLag::Broker]);
     }
 
     #[test]
