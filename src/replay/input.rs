@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, Read};
 
+use super::answers;
 use super::error::{LineFault, MAX_LINE_BYTES, ReplayError};
-use super::line::Line;
+use super::line::{Line, TopicLine};
+use super::wire::Told;
 
 /// The lines of a recording.
 #[derive(Debug)]
@@ -63,12 +65,25 @@ impl<R: BufRead> Lines<R> {
 /// What is wrong with it, and where.
 pub fn parse(text: &[u8]) -> Result<Line, LineFault> {
     let mut json = serde_json::Deserializer::from_slice(text);
-    let line = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let line: Line = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         fault(&path, &error.into_inner())
     })?;
     json.end().map_err(|error| fault("", &error))?;
+    check_settings(&line)?;
     Ok(line)
+}
+
+fn check_settings(line: &Line) -> Result<(), LineFault> {
+    for (name, topic) in &line.topics.0 {
+        if let Some(TopicLine { config: Told::Value(config), .. }) = topic {
+            answers::settings(config).map_err(|error| LineFault::Value {
+                path: format!("topics.{name}.config"),
+                what: error.to_string(),
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn fault(path: &str, error: &serde_json::Error) -> LineFault {

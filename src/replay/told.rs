@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::line::{CommitLine, ConfigLine, GroupLine, Line, PartitionKey, PartitionLine, State, TopicLine};
 use super::wire::{Entries, Told};
 use crate::model::GroupState;
-use crate::state::Round;
 
 /// A topic.
 #[derive(Debug, Default)]
@@ -15,8 +14,6 @@ pub(super) struct TopicTold {
     pub(super) partitions: BTreeMap<i32, PartitionLine>,
     /// Its settings.
     pub(super) config: Option<ConfigLine>,
-    /// When its offsets were last put before the commits on it.
-    pub(super) round: Round,
 }
 
 impl TopicTold {
@@ -37,6 +34,32 @@ pub(super) struct GroupTold {
     pub(super) commits: BTreeMap<Arc<str>, BTreeMap<i32, i64>>,
 }
 
+impl GroupTold {
+    /// Takes in what is told of the members. Tells whether anything is. State and number go together: what was told
+    /// before and contradicts what is told now does not stand.
+    fn tell_members(
+        &mut self,
+        state: Told<State>,
+        members: Told<u32>,
+        assignment: Told<Entries<String, Vec<PartitionKey>>>,
+    ) -> bool {
+        let (has_state, has_members) = (state.put_into(&mut self.state), members.put_into(&mut self.members));
+        let has_assignment = assignment.put_into(&mut self.assignment);
+        let is_empty = self.state == Some(State(GroupState::Empty));
+        match (has_state, has_members) {
+            (true, false) if is_empty => self.members = Some(0),
+            (true, false) => self.members = self.members.filter(|members| *members > 0),
+            (false, true) if is_empty || self.members == Some(0) => self.state = None,
+            _ => {}
+        }
+        if self.members == Some(0) {
+            // What its members held, nobody holds.
+            self.assignment = None;
+        }
+        has_state || has_members || has_assignment
+    }
+}
+
 /// A commit that a line names.
 #[derive(Debug)]
 pub(super) struct NamedCommit {
@@ -46,9 +69,14 @@ pub(super) struct NamedCommit {
     pub(super) commit: CommitLine,
 }
 
+/// Offsets by topic and partition.
+pub(super) type NamedOffsets = BTreeMap<Arc<str>, BTreeMap<i32, i64>>;
+
 /// What a line touches.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
+    /// When it was observed.
+    pub(super) t: i64,
     /// Whether there are other topics or partitions than before.
     pub(super) shape: bool,
     /// Whether something was deleted.
@@ -57,8 +85,10 @@ pub(super) struct Touched {
     pub(super) partitions_gone: Vec<(Arc<str>, i32)>,
     /// Topics that the line tells something of.
     pub(super) topics: BTreeSet<Arc<str>>,
+    /// Log starts that are others than before.
+    pub(super) starts: NamedOffsets,
     /// Ends that it names, moved or not.
-    pub(super) ends: Vec<(Arc<str>, i32)>,
+    pub(super) ends: NamedOffsets,
     /// Groups that are new.
     pub(super) groups_new: Vec<Arc<str>>,
     /// Groups that are gone.
@@ -67,7 +97,7 @@ pub(super) struct Touched {
     pub(super) described: BTreeSet<Arc<str>>,
     /// Commits that it names.
     pub(super) commits: Vec<NamedCommit>,
-    /// By group the topics on which its commits are to be put before the offsets again.
+    /// By group the topics on which its commits are others than before, or are to be compared with other log starts.
     pub(super) reread: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
@@ -85,7 +115,7 @@ pub(super) struct ClusterTold {
 impl ClusterTold {
     /// Takes in a line, and tells what it touches.
     pub(super) fn take_in(&mut self, line: Line) -> Touched {
-        let mut touched = Touched::default();
+        let mut touched = Touched { t: line.t, ..Touched::default() };
         for (name, topic) in line.topics.0 {
             let name = Arc::from(name);
             match topic {
@@ -100,10 +130,15 @@ impl ClusterTold {
                 None => self.delete_group(&name, &mut touched),
             }
         }
-        for topic in &touched.topics {
+        let is_gone = |topic: &&Arc<str>| !self.topics.contains_key(*topic);
+        for topic in touched.starts.keys().chain(touched.topics.iter().filter(is_gone)) {
             for group in self.readers.get(topic).into_iter().flatten() {
                 touched.reread.entry(group.clone()).or_default().insert(topic.clone());
             }
+        }
+        if touched.shape {
+            // Only of a topic that is there can be said who holds it.
+            touched.described.extend(touched.reread.keys().filter(|name| self.groups.contains_key(*name)).cloned());
         }
         touched
     }
@@ -119,12 +154,17 @@ impl ClusterTold {
                 }
                 continue;
             };
+            let is_new = !topic.partitions.contains_key(&id);
             let known = topic.partitions.entry(id).or_default();
-            known.start = partition.start.or(known.start);
-            known.end = partition.end.or(known.end);
-            if partition.end.is_some() {
-                touched.ends.push((name.clone(), id));
+            // A log whose start was never told begins at 0.
+            let start = partition.start.or(known.start).unwrap_or(0);
+            if is_new || known.start != Some(start) {
+                touched.starts.entry(name.clone()).or_default().insert(id, start);
             }
+            if let Some(end) = partition.end {
+                touched.ends.entry(name.clone()).or_default().insert(id, end);
+            }
+            *known = PartitionLine { start: Some(start), end: partition.end.or(known.end) };
         }
         told.config.put_into(&mut topic.config);
         let after = topic.count();
@@ -160,17 +200,9 @@ impl ClusterTold {
             self.tell_commits(name, topic, commits, touched);
         }
         let Some(group) = self.groups.get_mut(name) else { return };
-        let membership = [
-            told.state.put_into(&mut group.state),
-            told.members.put_into(&mut group.members),
-            told.assignment.put_into(&mut group.assignment),
-            told.protocol_type.put_into(&mut group.protocol_type),
-        ];
-        if group.members == Some(0) {
-            // What its members held, nobody holds.
-            group.assignment = None;
-        }
-        if membership.contains(&true) || touched.reread.contains_key(name) {
+        let is_told = [!told.protocol_type.is_left_out(), touched.reread.contains_key(name)].contains(&true);
+        told.protocol_type.put_into(&mut group.protocol_type);
+        if group.tell_members(told.state, told.members, told.assignment) || is_told {
             touched.described.insert(name.clone());
         }
     }
