@@ -8,8 +8,7 @@ use super::line::{ConfigLine, PartitionKey};
 use super::told::{ClusterTold, GroupTold, TopicTold};
 use crate::model::{
     ClusterMetadata, CommittedPartition, GroupDescription, GroupKind, GroupState, KafkaCode, ListedPartition, Offset,
-    PartitionId, PartitionMetadata, TopicAssignment, TopicMetadata, TopicRows, TopicSettingError,
-    TopicSettings,
+    PartitionId, PartitionMetadata, TopicAssignment, TopicMetadata, TopicRows, TopicSettingError, TopicSettings,
 };
 
 /// What Kafka takes for a setting that nobody has set, where it does not delete records.

@@ -10,8 +10,7 @@ use super::told::{ClusterTold, NamedCommit, NamedOffsets, Touched};
 use crate::derive::Snapshot;
 use crate::model::{
     BrokerId, ClusterMetadata, CommittedOffsets, GroupKind, GroupListing, GroupState, Instants, MaxAge, Moment, Offset,
-    OffsetSpec, PartitionId, TopicSettings,
-    WallTime,
+    OffsetSpec, PartitionId, TopicSettings, WallTime,
 };
 use crate::state::{Asked, Collectors, GroupLists, ReadAt, Reading, Round, TopicIx, World};
 use crate::track::{CommitNote, Named, TrackSettings, Tracker};
@@ -171,7 +170,8 @@ impl ReplayedCluster {
     fn apply_commits(&mut self, touched: &Touched, read: ReadAt) {
         for (name, topics) in &touched.reread {
             let Some(group) = self.told.groups.get(name) else { continue };
-            let answer = CommittedOffsets { topics: topics.iter().map(|topic| answers::commits(topic, group)).collect() };
+            let answer =
+                CommittedOffsets { topics: topics.iter().map(|topic| answers::commits(topic, group)).collect() };
             // Every topic is answered whole, so there is nothing of it that was asked and not told.
             let asked = Asked::Named(&[]);
             self.world.apply_commits(name, &answer, asked, |_| true, &|_| MaxAge::FOREVER, read);
@@ -204,4 +204,3 @@ impl ReplayedCluster {
 fn moment(t: i64) -> Moment {
     Moment(t.unsigned_abs())
 }
-

@@ -9,7 +9,7 @@ use super::wire::Told;
 
 /// The lines of a recording.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub(super) struct Lines<R> {
     input: R,
     number: u64,
     time: Option<i64>,
@@ -18,7 +18,7 @@ pub struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     /// The lines of an input, from its beginning.
-    pub fn new(input: R) -> Self {
+    pub(super) fn new(input: R) -> Self {
         Self { input, number: 0, time: None, buffer: Vec::new() }
     }
 
@@ -26,7 +26,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// When it cannot be read, is not of the format, or is earlier than the one before it.
-    pub fn next_line(&mut self) -> Result<Option<Line>, ReplayError> {
+    pub(super) fn next_line(&mut self) -> Result<Option<Line>, ReplayError> {
         loop {
             self.number += 1;
             self.buffer.clear();
@@ -54,7 +54,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The error that something is wrong with the line that was read last.
-    pub fn refuse(&self, fault: LineFault) -> ReplayError {
+    pub(super) fn refuse(&self, fault: LineFault) -> ReplayError {
         ReplayError::Line { number: self.number, fault }
     }
 }
@@ -63,7 +63,7 @@ impl<R: BufRead> Lines<R> {
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub fn parse(text: &[u8]) -> Result<Line, LineFault> {
+pub(super) fn parse(text: &[u8]) -> Result<Line, LineFault> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let line: Line = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
@@ -77,10 +77,8 @@ pub fn parse(text: &[u8]) -> Result<Line, LineFault> {
 fn check_settings(line: &Line) -> Result<(), LineFault> {
     for (name, topic) in &line.topics.0 {
         if let Some(TopicLine { config: Told::Value(config), .. }) = topic {
-            answers::settings(config).map_err(|error| LineFault::Value {
-                path: format!("topics.{name}.config"),
-                what: error.to_string(),
-            })?;
+            answers::settings(config)
+                .map_err(|error| LineFault::Value { path: format!("topics.{name}.config"), what: error.to_string() })?;
         }
     }
     Ok(())

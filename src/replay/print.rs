@@ -1,7 +1,6 @@
 //! How the clusters stand at a time, as one JSON object on a line. What is not known is left out.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,16 +10,16 @@ use crate::model::{PartitionId, WallTime};
 
 /// All clusters at a time.
 #[derive(Debug, Serialize)]
-pub struct Printed {
+pub(super) struct Printed<'a> {
     t: i64,
-    clusters: BTreeMap<Arc<str>, PrintedCluster>,
+    clusters: BTreeMap<&'a str, PrintedCluster<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct PrintedCluster {
-    groups: BTreeMap<Arc<str>, PrintedGroup>,
+struct PrintedCluster<'a> {
+    groups: BTreeMap<&'a str, PrintedGroup<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    topics: BTreeMap<Arc<str>, PrintedTopic>,
+    topics: BTreeMap<&'a str, PrintedTopic>,
 }
 
 #[derive(Debug, Serialize)]
@@ -29,7 +28,7 @@ struct PrintedTopic {
 }
 
 #[derive(Debug, Serialize)]
-struct PrintedGroup {
+struct PrintedGroup<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +45,7 @@ struct PrintedGroup {
     catch_up_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_headroom_seconds: Option<f64>,
-    topics: BTreeMap<Arc<str>, BTreeMap<i32, PrintedPartition>>,
+    topics: BTreeMap<&'a str, BTreeMap<i32, PrintedPartition>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,26 +66,26 @@ struct PrintedPartition {
     complete: Option<f64>,
 }
 
-impl Printed {
+impl<'a> Printed<'a> {
     /// How clusters stand at a time, by name.
-    pub fn new<'a>(t: i64, clusters: impl Iterator<Item = (&'a Arc<str>, &'a Snapshot)>) -> Self {
+    pub(super) fn new(t: i64, clusters: impl Iterator<Item = (&'a str, &'a Snapshot)>) -> Self {
         let now = WallTime(t);
-        Self { t, clusters: clusters.map(|(name, snapshot)| (name.clone(), cluster(snapshot, now))).collect() }
+        Self { t, clusters: clusters.map(|(name, snapshot)| (name, cluster(snapshot, now))).collect() }
     }
 }
 
-fn cluster(snapshot: &Snapshot, now: WallTime) -> PrintedCluster {
-    let groups = snapshot.standings(now).map(|standing| (standing.group.table.name.clone(), group(snapshot, &standing)));
+fn cluster(snapshot: &Snapshot, now: WallTime) -> PrintedCluster<'_> {
+    let groups = snapshot.standings(now).map(|standing| (&*standing.group.table.name, group(snapshot, &standing)));
     let topics = snapshot.world.topics_by_name().filter_map(|(ix, table)| {
         let produce_rate = to_thousandth(snapshot.outlook.produce_rate(ix)?);
-        Some((table.name.clone(), PrintedTopic { produce_rate }))
+        Some((&*table.name, PrintedTopic { produce_rate }))
     });
     PrintedCluster { groups: groups.collect(), topics: topics.collect() }
 }
 
-fn group(snapshot: &Snapshot, standing: &Standing<'_>) -> PrintedGroup {
+fn group<'a>(snapshot: &'a Snapshot, standing: &Standing<'a>) -> PrintedGroup<'a> {
     let topics = standing.topics().filter_map(|topic| {
-        Some((snapshot.world.names.name(topic.segment.topic)?.clone(), partitions(snapshot, standing, &topic)))
+        Some((&**snapshot.world.names.name(topic.segment.topic)?, partitions(snapshot, standing, &topic)))
     });
     PrintedGroup {
         status: standing.status().map(|status| status.as_str()),
@@ -101,13 +100,17 @@ fn group(snapshot: &Snapshot, standing: &Standing<'_>) -> PrintedGroup {
     }
 }
 
-fn partitions(snapshot: &Snapshot, standing: &Standing<'_>, topic: &TopicStanding<'_>) -> BTreeMap<i32, PrintedPartition> {
+fn partitions(
+    snapshot: &Snapshot,
+    standing: &Standing<'_>,
+    topic: &TopicStanding<'_>,
+) -> BTreeMap<i32, PrintedPartition> {
     let partition = |row: usize| {
         let partition = topic.commits.partitions[row];
         let committed = snapshot.freshness.commit(topic.commits, topic.segment, row);
-        let lost = log_start(snapshot, topic, partition).zip(committed).map(|(start, committed)| {
-            crate::derive::lost(start, committed).0
-        });
+        let lost = log_start(snapshot, topic, partition)
+            .zip(committed)
+            .map(|(start, committed)| crate::derive::lost(start, committed).0);
         let printed = PrintedPartition {
             committed: committed.map(|offset| offset.get()),
             lag: standing.group.lag(row).map(|lag| lag.0),
@@ -122,11 +125,7 @@ fn partitions(snapshot: &Snapshot, standing: &Standing<'_>, topic: &TopicStandin
     topic.segment.rows.clone().map(partition).collect()
 }
 
-fn log_start(
-    snapshot: &Snapshot,
-    topic: &TopicStanding<'_>,
-    partition: PartitionId,
-) -> Option<crate::model::Offset> {
+fn log_start(snapshot: &Snapshot, topic: &TopicStanding<'_>, partition: PartitionId) -> Option<crate::model::Offset> {
     let table = snapshot.world.topic(topic.segment.topic)?;
     snapshot.freshness.start(table, table.place(partition)?)
 }

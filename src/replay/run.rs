@@ -89,7 +89,7 @@ impl Replay {
         match form {
             Form::Json => {
                 let clusters = self.clusters.iter();
-                let snapshots = clusters.map(|(name, cluster)| -> (_, &Snapshot) { (name, cluster.snapshot()) });
+                let snapshots = clusters.map(|(name, cluster)| -> (&str, &Snapshot) { (name, cluster.snapshot()) });
                 let mut text = serde_json::to_vec(&Printed::new(t, snapshots))?;
                 text.push(b'\n');
                 Ok(text)

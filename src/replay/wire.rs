@@ -12,10 +12,10 @@ use super::line::{PartitionKey, State};
 use crate::model::GroupState;
 
 /// The last time that is taken: the end of the year 9999. Beyond it stands nothing but a wrong unit.
-pub const MAX_TIME: i64 = 253_402_300_799_999;
+pub(super) const MAX_TIME: i64 = 253_402_300_799_999;
 /// The largest partition number that is taken: Kafka numbers partitions without gaps, so a larger one would only mean
 /// that there are as many of which nothing is known.
-pub const MAX_PARTITION: i32 = 99_999;
+pub(super) const MAX_PARTITION: i32 = 99_999;
 
 const A_TIME: &str = "a whole number of milliseconds since the Unix epoch, not negative";
 const AN_OFFSET: &str = "an offset: a whole number, not negative";
@@ -23,12 +23,12 @@ const A_PARTITION: &str = "a partition number from 0 to 99999";
 
 /// A JSON object as a map. A key that is there twice is refused: which of the two counts, nobody could tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entries<K, V>(pub BTreeMap<K, V>);
+pub(super) struct Entries<K, V>(pub(super) BTreeMap<K, V>);
 
 impl<K, V> Entries<K, V> {
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -76,7 +76,7 @@ impl<'de, K: Deserialize<'de> + Ord + fmt::Display, V: Deserialize<'de>> Visitor
 
 /// What a line says of something that has one value at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Told<T> {
+pub(super) enum Told<T> {
     /// Nothing: it is unchanged.
     #[default]
     LeftOut,
@@ -89,12 +89,12 @@ pub enum Told<T> {
 impl<T> Told<T> {
     /// Whether the line says nothing of it.
     #[must_use]
-    pub fn is_left_out(&self) -> bool {
+    pub(super) fn is_left_out(&self) -> bool {
         matches!(self, Self::LeftOut)
     }
 
     /// Puts into a place what is told of it. Tells whether anything is.
-    pub fn put_into(self, place: &mut Option<T>) -> bool {
+    pub(super) fn put_into(self, place: &mut Option<T>) -> bool {
         match self {
             Self::LeftOut => return false,
             Self::Deleted => *place = None,
