@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Exit;
 use super::output;
 use crate::replay::{Form, ReplayError, replay};
-use crate::track::{StatusSettings, TrackSettings};
+use crate::track::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 
 const LONG_ABOUT: &str = "\
 Replay recorded observations on a virtual clock, and print how every group stands.
@@ -78,7 +78,8 @@ impl ReplayArgs {
             marker_slack: self.marker_slack,
             ..StatusSettings::default()
         };
-        TrackSettings { status, ..TrackSettings::default() }
+        // There is no broker to ask.
+        TrackSettings { status, time_lag: TimeLagRule::new(|_| TimeLag::History) }
     }
 
     fn form(&self) -> Form {
