@@ -134,6 +134,15 @@ impl Groups {
         changed
     }
 
+    /// Forgets a group's description: who is in the group is not known.
+    pub fn forget_membership(&mut self, name: &str) {
+        if let Some(place) = self.place(name)
+            && self.entries[place].table.membership.is_some()
+        {
+            Arc::make_mut(&mut self.entries[place].table).membership = None;
+        }
+    }
+
     /// Takes in a group's commits.
     pub fn set_commits(&mut self, name: &str, commits: CommitTable) {
         if let Some(place) = self.place(name) {

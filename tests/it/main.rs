@@ -39,6 +39,7 @@ mod matrix_groups;
 mod matrix_topics;
 mod moving;
 mod reload;
+mod replay;
 mod sampling;
 mod security;
 mod state_file;
