@@ -4,11 +4,14 @@
 
 mod bind;
 mod body;
+mod burrow;
 mod connection;
 mod feed;
+mod groups;
 mod health;
 mod negotiate;
 mod page;
+mod pieces;
 mod query;
 mod reload;
 mod response;
@@ -20,10 +23,11 @@ mod tasks;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod unwell;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
@@ -34,6 +38,7 @@ pub use reload::{ReloadOutcome, ReloadRequest, ReloadRequests, reload_requests};
 pub use server::serve;
 
 use crate::metrics::{ClusterSource, OwnMetrics, ProcessMetrics, Tasks};
+use crate::model::WallTime;
 
 /// How many bodies are compressed at once. Each takes about 300 KB; further ones go out uncompressed.
 const MAX_GZIP_BODIES: usize = 16;
@@ -126,4 +131,10 @@ impl HttpState {
         }
         self.clusters.store(Arc::new(clusters));
     }
+}
+
+/// The time at which a request is answered.
+fn wall_now() -> WallTime {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
