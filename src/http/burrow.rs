@@ -179,7 +179,9 @@ impl<R: Fn() -> RequestInfo> Question<'_, R> {
             [cluster, "topic", topic, "consumers"] => self.consumers_of(cluster, topic),
             [cluster, "consumer"] => self.consumers(cluster),
             [cluster, "consumer", group] => self.consumer(cluster, group),
-            [cluster, "consumer", group, "status"] => Ok(self.status(cluster, group, |status| status > GroupStatus::Ok)),
+            [cluster, "consumer", group, "status"] => {
+                Ok(self.status(cluster, group, |status| status > GroupStatus::Ok))
+            }
             [cluster, "consumer", group, "lag"] => Ok(self.status(cluster, group, |_| true)),
             _ => Err(Refusal::not_found("invalid request type")),
         }
@@ -258,7 +260,12 @@ impl<R: Fn() -> RequestInfo> Question<'_, R> {
             let standing = Standing::of(&snapshot, place, now)?;
             consumer_topic(&snapshot, standing, &standing.topic(segment)?)
         });
-        let head = Envelope { error: false, message: "consumer detail returned", content: Nothing {}, request: (self.request)() };
+        let head = Envelope {
+            error: false,
+            message: "consumer detail returned",
+            content: Nothing {},
+            request: (self.request)(),
+        };
         let pieces = once(open(&head, "topics", '{')).chain(separated(topics)).chain(once(plain("}}")));
         Ok(json_pieces(self.state, pieces))
     }
@@ -277,7 +284,8 @@ impl<R: Fn() -> RequestInfo> Question<'_, R> {
             },
         };
         let now = wall_now();
-        let Some(head) = Standing::of(&snapshot, place, now).map(|standing| status(cluster, &snapshot, standing)) else {
+        let Some(head) = Standing::of(&snapshot, place, now).map(|standing| status(cluster, &snapshot, standing))
+        else {
             return self.no_status(cluster, group);
         };
         let head = open(&head, "partitions", '[');

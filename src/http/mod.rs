@@ -2,6 +2,8 @@
 //!
 //! [`serve`] is one future, meant for a small runtime of its own, so that health answers while all else is stuck.
 
+#[cfg(test)]
+mod api_tests;
 mod bind;
 mod body;
 mod burrow;

@@ -28,7 +28,9 @@ pub(super) fn write_unwell(
     if diagnoses.is_empty() {
         return Ok(());
     }
-    out.push_str("<table class=\"unwell\">\n<thead><tr><th>status</th><th>groups that are not well</th></tr></thead>\n");
+    out.push_str(
+        "<table class=\"unwell\">\n<thead><tr><th>status</th><th>groups that are not well</th></tr></thead>\n",
+    );
     out.push_str("<tbody>\n");
     for diagnosis in diagnoses.iter().take(MAX_GROUPS) {
         let status = snapshot.standing(diagnosis.group, now).and_then(|standing| standing.status());

@@ -6,6 +6,8 @@ mod json;
 mod sentence;
 mod table;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 mod tests;
 

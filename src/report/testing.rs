@@ -14,7 +14,7 @@ use crate::state::{Asked, Collectors, GroupLists, ReadAt, Round, World};
 
 /// The time of every test: 22:13:20 UTC on 14 November 2023.
 pub(crate) const NOW: WallTime = WallTime(1_700_000_000_000);
-const NOW_MOMENT: Moment = Moment(100_000_000);
+const NOW_MOMENT: Moment = Moment(1_000_000_000);
 const MAX_AGE: MaxAge = MaxAge::from_secs(1_000_000);
 
 /// What is told of a partition of a topic that the group has committed on.
@@ -161,9 +161,8 @@ fn commits(world: &mut World, group: &Group, read: ReadAt) {
 }
 
 fn row_outlook(row: &Row) -> RowOutlook {
-    let oldest = row.behind.map(|behind| {
-        (WallTime(NOW.0 - i64::try_from(behind * 1000).unwrap()), TimeLagMethod::History)
-    });
+    let oldest =
+        row.behind.map(|behind| (WallTime(NOW.0 - i64::try_from(behind * 1000).unwrap()), TimeLagMethod::History));
     let abandoned_from = row.is_abandoned.then_some(WallTime(0));
     RowOutlook::new(oldest, Verdict { abandoned_from, ..Verdict::of(row.status) }, 10)
 }
@@ -202,11 +201,8 @@ pub(crate) fn snapshot(groups: &[Group]) -> Snapshot {
     (world.metadata_max_age, world.up) = (MAX_AGE, true);
     world.cluster_id = Some("test-cluster".into());
     world.apply_metadata(&metadata(groups), |_| true, NOW_MOMENT);
-    let listing = |group: &Group| GroupListing {
-        group: group.name.into(),
-        state: GroupState::Stable,
-        kind: GroupKind::Classic,
-    };
+    let listing =
+        |group: &Group| GroupListing { group: group.name.into(), state: GroupState::Stable, kind: GroupKind::Classic };
     let lists = GroupLists { lists: vec![(BrokerId(1), groups.iter().map(listing).collect())], complete: true };
     world.groups.apply_lists(&lists, |_| true);
     for group in groups {
