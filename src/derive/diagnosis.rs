@@ -242,7 +242,7 @@ impl<'a> Examined<'_, 'a> {
         let unheld = membership.assignment.iter().filter_map(|assigned| {
             let table = self.snapshot.world.topic(assigned.topic)?;
             let of = table.partitions();
-            let partitions = of.saturating_sub(usize::try_from(assigned.partitions).ok()?);
+            let partitions = of.saturating_sub(assigned.partitions.len());
             let is_known = self.snapshot.freshness.is_placed(table) && partitions > 0;
             is_known.then_some(Finding::Unassigned { topic: &table.name, partitions, of })
         });

@@ -10,11 +10,11 @@ use hyper::StatusCode;
 use serde::Serialize;
 use sysinfo::System;
 
+use super::HttpState;
 use super::pieces::{Piece, json_pieces, open, plain, separated};
 use super::query::percent_decoded;
 use super::response::{json, text};
 use super::routes::{Answer, Head};
-use super::{HttpState, wall_now};
 use crate::derive::{Snapshot, Standing, TopicStanding};
 use crate::metrics::ClusterSource;
 use crate::model::{GroupStatus, WallTime};
@@ -163,6 +163,12 @@ fn request(path: &str) -> RequestInfo {
     RequestInfo { url: percent_decoded(path), host: System::host_name().unwrap_or_default() }
 }
 
+/// A snapshot, and as of when it is told.
+struct Told {
+    snapshot: Arc<Snapshot>,
+    at: WallTime,
+}
+
 /// One request and what its answer needs.
 struct Question<'a, R> {
     state: &'a HttpState,
@@ -203,9 +209,11 @@ impl<R: Fn() -> RequestInfo> Question<'_, R> {
         self.state.clusters().iter().find(|source| name(source) == cluster).cloned()
     }
 
-    fn snapshot(&self, cluster: &str, otherwise: &'static str) -> Result<Arc<Snapshot>, Refusal> {
+    fn snapshot(&self, cluster: &str, otherwise: &'static str) -> Result<Told, Refusal> {
         let source = self.find(cluster).ok_or(Refusal::not_found(otherwise))?;
-        source.snapshot.load_full().ok_or(Refusal(StatusCode::SERVICE_UNAVAILABLE, NOT_POLLED))
+        let snapshot = source.snapshot.load_full().ok_or(Refusal(StatusCode::SERVICE_UNAVAILABLE, NOT_POLLED))?;
+        let at = source.told_at(Some(&snapshot));
+        Ok(Told { snapshot, at })
     }
 
     fn clusters(&self) -> Answer {
@@ -220,13 +228,13 @@ impl<R: Fn() -> RequestInfo> Question<'_, R> {
     }
 
     fn topics(&self, cluster: &str) -> Result<Answer, Refusal> {
-        let snapshot = self.snapshot(cluster, NO_CLUSTER)?;
+        let Told { snapshot, .. } = self.snapshot(cluster, NO_CLUSTER)?;
         let topics = snapshot.world.topics_by_name().map(|(_, table)| table.name.as_ref());
         Ok(self.ok("topic list returned", Topics { topics: topics.collect() }))
     }
 
     fn topic(&self, cluster: &str, topic: &str) -> Result<Answer, Refusal> {
-        let snapshot = self.snapshot(cluster, NO_TOPIC)?;
+        let Told { snapshot, .. } = self.snapshot(cluster, NO_TOPIC)?;
         let table = snapshot.world.names.get(topic).and_then(|ix| snapshot.world.topic(ix));
         let table = table.ok_or(Refusal::not_found(NO_TOPIC))?;
         let end = |place| snapshot.freshness.end(table, place).map(|offset| offset.get());
@@ -234,7 +242,7 @@ impl<R: Fn() -> RequestInfo> Question<'_, R> {
     }
 
     fn consumers_of(&self, cluster: &str, topic: &str) -> Result<Answer, Refusal> {
-        let snapshot = self.snapshot(cluster, NO_CLUSTER)?;
+        let Told { snapshot, .. } = self.snapshot(cluster, NO_CLUSTER)?;
         let ix = snapshot.world.names.get(topic);
         let groups = snapshot.groups.iter().filter(|group| {
             let mut segments = group.table.commits.iter().flat_map(|commits| &commits.segments);
@@ -245,19 +253,18 @@ impl<R: Fn() -> RequestInfo> Question<'_, R> {
     }
 
     fn consumers(&self, cluster: &str) -> Result<Answer, Refusal> {
-        let snapshot = self.snapshot(cluster, NO_CLUSTER)?;
+        let Told { snapshot, .. } = self.snapshot(cluster, NO_CLUSTER)?;
         let groups = snapshot.groups.iter().filter(|group| commits(group.table.commits.as_deref()) > 0);
         let consumers = groups.map(|group| group.table.name.as_ref()).collect();
         Ok(self.ok("consumer list returned", Consumers { consumers }))
     }
 
     fn consumer(&self, cluster: &str, group: &str) -> Result<Answer, Refusal> {
-        let snapshot = self.snapshot(cluster, NO_CONSUMER)?;
+        let Told { snapshot, at } = self.snapshot(cluster, NO_CONSUMER)?;
         let place = place(&snapshot, group).ok_or(Refusal::not_found(NO_CONSUMER))?;
-        let now = wall_now();
         let segments = snapshot.groups.get(place).map_or(0, |group| group.topics.len());
         let topics = (0..segments).filter_map(move |segment| {
-            let standing = Standing::of(&snapshot, place, now)?;
+            let standing = Standing::of(&snapshot, place, at)?;
             consumer_topic(&snapshot, standing, &standing.topic(segment)?)
         });
         let head = Envelope {
@@ -273,25 +280,23 @@ impl<R: Fn() -> RequestInfo> Question<'_, R> {
     /// The partitions that `shown` lets through by their verdict. An unknown group is told as such, with a status of its
     /// own and no error: that is Burrow's way.
     fn status(&self, cluster: &str, group: &str, shown: fn(GroupStatus) -> bool) -> Answer {
-        let (snapshot, place) = match self.snapshot(cluster, NO_CLUSTER) {
+        let (snapshot, at, place) = match self.snapshot(cluster, NO_CLUSTER) {
             Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, message)) => {
                 return self.envelope(StatusCode::SERVICE_UNAVAILABLE, true, message, Nothing {});
             }
             Err(_) => return self.no_status(cluster, group),
-            Ok(snapshot) => match place(&snapshot, group) {
-                Some(place) => (snapshot, place),
+            Ok(Told { snapshot, at }) => match place(&snapshot, group) {
+                Some(place) => (snapshot, at, place),
                 None => return self.no_status(cluster, group),
             },
         };
-        let now = wall_now();
-        let Some(head) = Standing::of(&snapshot, place, now).map(|standing| status(cluster, &snapshot, standing))
-        else {
+        let Some(head) = Standing::of(&snapshot, place, at).map(|standing| status(cluster, &snapshot, standing)) else {
             return self.no_status(cluster, group);
         };
         let head = open(&head, "partitions", '[');
         let rows = snapshot.groups.get(place).map_or(0, |group| commits(group.table.commits.as_deref()));
         let partitions = (0..rows).filter_map(move |row| {
-            let standing = Standing::of(&snapshot, place, now)?;
+            let standing = Standing::of(&snapshot, place, at)?;
             let verdict = standing.partition_status(row).unwrap_or(GroupStatus::NotFound);
             shown(verdict).then(|| partition(&snapshot, standing, row)).flatten()
         });

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use serde::Serialize;
 
+use super::HttpState;
 use super::pieces::{Piece, json_pieces, open, plain, separated};
 use super::query::{self, GroupQuery};
 use super::response::text;
 use super::routes::{Answer, Head};
-use super::{HttpState, wall_now};
 use crate::derive::{Snapshot, Standing};
 use crate::metrics::ClusterSource;
 use crate::model::WallTime;
@@ -40,17 +40,17 @@ pub(super) fn list(state: &Arc<HttpState>, head: &Head) -> Answer {
         query.clusters.is_empty() || cluster.name.as_ref().is_some_and(|name| query.clusters.contains(name))
     };
     let shown: Vec<Arc<ClusterSource>> = clusters.iter().filter(is_asked_for).cloned().collect();
-    let now = wall_now();
     let clusters = shown.into_iter().enumerate().flat_map(move |(place, cluster)| {
         let comma = (place > 0).then(|| plain(","));
-        comma.into_iter().chain(of_cluster(&cluster, &query, now))
+        comma.into_iter().chain(of_cluster(&cluster, &query))
     });
     json_pieces(state, once(plain("{\"clusters\":[")).chain(clusters).chain(once(plain("]}\n"))))
 }
 
-fn of_cluster(cluster: &ClusterSource, query: &Arc<GroupQuery>, now: WallTime) -> impl Iterator<Item = Piece> + use<> {
+fn of_cluster(cluster: &ClusterSource, query: &Arc<GroupQuery>) -> impl Iterator<Item = Piece> + use<> {
     let (snapshot, query) = (cluster.snapshot.load_full(), query.clone());
     let known = snapshot.as_deref();
+    let now = cluster.told_at(known);
     let head = ClusterHead {
         name: cluster.name.as_deref(),
         cluster_id: known.and_then(|snapshot| snapshot.world.cluster_id.as_deref()),

@@ -29,7 +29,7 @@ mod unwell;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
@@ -40,7 +40,6 @@ pub use reload::{ReloadOutcome, ReloadRequest, ReloadRequests, reload_requests};
 pub use server::serve;
 
 use crate::metrics::{ClusterSource, OwnMetrics, ProcessMetrics, Tasks};
-use crate::model::WallTime;
 
 /// How many bodies are compressed at once. Each takes about 300 KB; further ones go out uncompressed.
 const MAX_GZIP_BODIES: usize = 16;
@@ -133,10 +132,4 @@ impl HttpState {
         }
         self.clusters.store(Arc::new(clusters));
     }
-}
-
-/// The time at which a request is answered.
-fn wall_now() -> WallTime {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

@@ -14,7 +14,6 @@ use super::routes::{Answer, Head, ROUTES};
 use super::unwell::{diagnoses, write_unwell};
 use crate::derive::Snapshot;
 use crate::metrics::{ClusterSource, TaskState};
-use crate::model::WallTime;
 use crate::schedule::Schedule;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -119,11 +118,11 @@ fn write_cluster(out: &mut String, cluster: &ClusterSource, now: Duration) -> fm
         writeln!(out, "<p class=\"error\"><strong>Last error</strong> {}</p>", Escaped(&error))?;
     }
     if let Some(snapshot) = &snapshot {
-        let wall = WallTime(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
-        let unwell = diagnoses(snapshot, wall);
+        let told_at = cluster.told_at(Some(snapshot));
+        let unwell = diagnoses(snapshot, told_at);
         write_numbers(out, snapshot, unwell.len(), &cluster.schedule.load(), now)?;
         write_silent_brokers(out, snapshot)?;
-        write_unwell(out, snapshot, &unwell, wall)?;
+        write_unwell(out, snapshot, &unwell, told_at)?;
         write_collectors(out, cluster, snapshot, now)?;
     }
     out.push_str("</section>\n");
