@@ -84,3 +84,12 @@ pub struct Instants {
     /// On the wall clock.
     pub wall: WallTime,
 }
+
+impl Instants {
+    /// What the wall clock showed at a former moment, as it runs now.
+    #[must_use]
+    pub fn wall_at(self, moment: Moment) -> WallTime {
+        let ago = i64::try_from(self.moment.since(moment).as_millis()).unwrap_or(i64::MAX);
+        WallTime(self.wall.0.saturating_sub(ago))
+    }
+}
