@@ -10,13 +10,21 @@ use super::settings::{StatusSettings, TimeLag, TrackSettings};
 use super::topic::{TopicTrack, Walls};
 use super::{CommitNote, Named, Times};
 use crate::derive::{GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
-use crate::model::{GroupState, Moment, PartitionId, WallTime};
+use crate::model::{GroupState, Moment, PartitionId, TopicId, WallTime};
 use crate::state::{CommitTable, HistoryId, Membership, Segment};
+
+/// One life of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Life {
+    history: HistoryId,
+    id: Option<TopicId>,
+}
 
 /// What is remembered of a group on one topic.
 #[derive(Debug, Clone, Default)]
 struct SegmentTrack {
-    history: Option<HistoryId>,
+    /// `None`: the topic does not exist, or has not been looked at.
+    life: Option<Life>,
     read_at: Option<Moment>,
     /// When a reading last counted towards verdicts.
     counted_at: Option<WallTime>,
@@ -130,23 +138,14 @@ impl GroupTrack {
 
     fn follow_topic(&mut self, place: usize, of: Of<'_>, outlook: &mut GroupOutlook) {
         let topic = of.context.topics.get(of.segment.topic.index()).and_then(Option::as_ref);
-        let history = topic.map(|topic| topic.table.history);
-        let track = &mut self.segments[place];
-        if track.history != history && history.is_some() {
-            // Another life of the topic: what was remembered says nothing about it.
-            if track.history.is_some() {
-                self.rows[of.segment.rows.clone()].fill_with(RowTrack::default);
-                *track = SegmentTrack::default();
-            }
-            track.history = history;
-        }
+        self.follow_life(place, of, topic);
         let Some(topic) = topic else {
             let unknown = RowTrack::default().unknown();
             outlook.rows.extend(std::iter::repeat_n(unknown, of.segment.rows.len()));
             outlook.topics.push(GroupTopicOutlook::default());
             return;
         };
-        let reading = track.read(of.segment, of.lag, of.context.walls, &of.context.settings.status);
+        let reading = self.segments[place].read(of.segment, of.lag, of.context.walls, &of.context.settings.status);
         let method = of.context.method(topic);
         let mut deleted_from: Option<WallTime> = None;
         for row in of.segment.rows.clone() {
@@ -165,6 +164,29 @@ impl GroupTrack {
             consume_rate: track.committed.per_second().map(|rate| rate.max(0.0)),
             deleted_from,
         });
+    }
+
+    /// Lets go of what was remembered of another life of the topic. When the log merely lost its tail, the commits on what
+    /// is left of it count on.
+    fn follow_life(&mut self, place: usize, of: Of<'_>, topic: Option<&TopicTrack>) {
+        let track = &mut self.segments[place];
+        let life = topic.map(|topic| Life { history: topic.table.history, id: topic.table.id });
+        let before = std::mem::replace(&mut track.life, life);
+        let Some(before) = before else { return };
+        if life.is_some_and(|life| life.history == before.history) {
+            return;
+        }
+        *track = SegmentTrack { life, ..SegmentTrack::default() };
+        let is_same_topic = life.is_some_and(|life| life.id == before.id);
+        for row in of.segment.rows.clone() {
+            let end = topic.and_then(|topic| topic.end(of.commits.partitions[row]));
+            let stands = is_same_topic && self.rows[row].offset().zip(end).is_some_and(|(offset, end)| offset <= end);
+            if stands {
+                self.rows[row].forget_times();
+            } else {
+                self.rows[row] = RowTrack::default();
+            }
+        }
     }
 
     fn follow_row(

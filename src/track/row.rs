@@ -97,6 +97,16 @@ impl Default for RowTrack {
 }
 
 impl RowTrack {
+    /// The commit that was seen last.
+    pub(super) fn offset(&self) -> Option<Offset> {
+        self.offset.get()
+    }
+
+    /// Lets go of what is known about when records were appended.
+    pub(super) fn forget_times(&mut self) {
+        (self.appended, self.asked, self.unanswered) = (None, None, 0);
+    }
+
     /// Takes in a commit with a time of its own. Its lag is told by the end that is known now, unless that is older.
     pub(super) fn committed(&mut self, (offset, at): (Offset, WallTime), facts: &Facts<'_>, settings: &StatusSettings) {
         let lag = if offset == facts.offset {

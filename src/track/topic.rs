@@ -92,6 +92,11 @@ impl TopicTrack {
         self.partitions.get(place)
     }
 
+    /// The end of a partition's log, as it was read last.
+    pub(super) fn end(&self, partition: PartitionId) -> Option<Offset> {
+        self.table.ends.get(self.table.place(partition)?)?.known()
+    }
+
     /// How fast records are appended, in messages a second.
     pub(super) fn produce_rate(&self) -> Option<f64> {
         self.produced.per_second().map(|rate| rate.max(0.0))
