@@ -246,11 +246,10 @@ impl Failures {
             } else {
                 ""
             };
-            (code, format!("no settings of {count} topics, {topic:?} among them{advice}"))
+            (code, format!("no settings of {}{advice}", some(count, &topic)))
         });
         let nonsense = self.nonsense.into_iter().map(|(count, topic, reason)| {
-            let text = format!("the settings of {count} topics make no sense, {topic:?} among them: {reason}");
-            (KafkaCode::LOCAL_BAD_MSG, text)
+            (KafkaCode::LOCAL_BAD_MSG, format!("no settings that make sense of {}: {reason}", some(count, &topic)))
         });
         coded.chain(nonsense).map(|(code, text)| KafkaError {
             operation: Operation::DescribeConfigs,
@@ -258,6 +257,11 @@ impl Failures {
             cause: Cause::Code { code, text },
         })
     }
+}
+
+/// So many topics, by the name of one.
+fn some(count: usize, topic: &str) -> String {
+    if count == 1 { format!("topic {topic:?}") } else { format!("{count} topics, {topic:?} among them") }
 }
 
 /// How long to wait after so many failures in a row.

@@ -165,7 +165,7 @@ impl Series {
         if let Some(age) = age.filter(|age| *age >= 0.0 && policy.is_some_and(|policy| policy.contains("delete"))) {
             self.put("kafka_topic_retention_seconds", &of_topic, age / 1000.0);
         }
-        let least = topic.number("min.insync.replicas").expect("every topic has one");
+        let Some(least) = topic.number("min.insync.replicas") else { return };
         self.put("kafka_topic_min_insync_replicas", &of_topic, least);
         for row in &topic.partitions {
             let labels = [("topic", name), ("partition", &row.partition.to_string())];

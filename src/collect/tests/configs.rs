@@ -103,7 +103,7 @@ async fn nonsense_is_no_setting_and_is_said() {
     let missing = TopicSettingError::Missing { name: TopicSettings::RETENTION_MS };
     bench.set("odd", Err(NoSettings::Nonsense(missing)));
     let report = bench.pass().await;
-    assert!(report.errors[0].to_string().contains("\"odd\" among them: the broker does not tell retention.ms"));
+    assert!(report.errors[0].to_string().contains("topic \"odd\": the broker does not tell retention.ms"));
     assert_eq!(bench.settings("odd"), None);
 }
 
