@@ -132,6 +132,7 @@ fn collectors(cluster: &Cluster) -> Vec<CollectorName> {
         CollectorName::Offsets => cluster.collectors.offsets,
         CollectorName::Groups => cluster.collectors.groups,
         CollectorName::Commits => cluster.collectors.commits,
+        CollectorName::Configs => cluster.collectors.configs,
     };
     CollectorName::ALL.into_iter().filter(enabled).collect()
 }

@@ -76,12 +76,12 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// Takes in the failures of one pass. Returns the lines to log. `is_well` says whether a broker, or the cluster as a
-    /// whole, answered in this pass: that a call did not fail says nothing when it was not made.
+    /// Takes in the failures of one pass. Returns the lines to log. `is_well` says whether an API is well at a broker, or at the
+    /// cluster as a whole, as far as this pass tells: that a call did not fail says nothing when it was not made.
     pub(super) fn lines(
         &mut self,
         errors: &[KafkaError],
-        is_well: impl Fn(Option<BrokerId>) -> bool,
+        is_well: impl Fn(&str, Option<BrokerId>) -> bool,
         now: Moment,
     ) -> Lines {
         let mut met: Vec<(Kind, &KafkaError, u64)> = Vec::new();
@@ -95,7 +95,7 @@ impl Failures {
         let failures = met.iter().filter_map(|(kind, error, count)| self.line(kind, error, *count, now)).collect();
         let is_met = |kind: &Kind| met.iter().any(|(known, ..)| known == kind);
         let mut recoveries = Vec::new();
-        for (kind, seen) in self.seen.iter_mut().filter(|(kind, _)| !is_met(kind) && is_well(kind.broker)) {
+        for (kind, seen) in self.seen.iter_mut().filter(|(kind, _)| !is_met(kind) && is_well(kind.api, kind.broker)) {
             recoveries.extend(seen.since.take().map(|since| kind.recovery(now.since(since))));
         }
         self.seen.retain(|kind, seen| is_met(kind) || now.since(seen.said_at) < SAY_AGAIN_AFTER);
@@ -147,7 +147,7 @@ mod tests {
     fn a_failure_is_said_once_and_again_after_a_while() {
         let mut failures = Failures::default();
         let errors = [error(1, Cause::NoAnswer), error(1, Cause::NoAnswer), error(2, Cause::NoAnswer)];
-        let first = failures.lines(&errors, |_| true, Moment(0));
+        let first = failures.lines(&errors, |_, _| true, Moment(0));
         assert_eq!(
             first.failures,
             [
@@ -155,8 +155,8 @@ mod tests {
                 "ListOffsets to broker 2 failed: no answer at all"
             ]
         );
-        assert_eq!(failures.lines(&errors, |_| true, Moment(15_000)), Lines::default());
-        let again = failures.lines(&errors[..2], |_| true, Moment(300_000));
+        assert_eq!(failures.lines(&errors, |_, _| true, Moment(15_000)), Lines::default());
+        let again = failures.lines(&errors[..2], |_, _| true, Moment(300_000));
         assert_eq!(
             again.failures,
             ["ListOffsets to broker 1 failed: no answer at all; still failing (and 3 more like it)"]
@@ -168,26 +168,30 @@ mod tests {
     fn the_end_of_a_failure_is_said_once_and_only_when_it_is_known() {
         let mut failures = Failures::default();
         let failing = [error(1, Cause::NoAnswer)];
-        failures.lines(&failing, |_| false, Moment(0));
-        assert_eq!(failures.lines(&[], |_| false, Moment(15_000)), Lines::default(), "what was not asked is not over");
-        let over = failures.lines(&[], |_| true, Moment(30_000));
+        failures.lines(&failing, |_, _| false, Moment(0));
+        assert_eq!(
+            failures.lines(&[], |_, _| false, Moment(15_000)),
+            Lines::default(),
+            "what was not asked is not over"
+        );
+        let over = failures.lines(&[], |_, _| true, Moment(30_000));
         assert_eq!(over.recoveries, ["ListOffsets to broker 1 works again after 30 s"]);
-        assert_eq!(failures.lines(&[], |_| true, Moment(35_000)), Lines::default());
-        assert_eq!(failures.lines(&failing, |_| false, Moment(45_000)), Lines::default(), "it was said lately");
-        let anew = failures.lines(&failing, |_| false, Moment(60_000));
+        assert_eq!(failures.lines(&[], |_, _| true, Moment(35_000)), Lines::default());
+        assert_eq!(failures.lines(&failing, |_, _| false, Moment(45_000)), Lines::default(), "it was said lately");
+        let anew = failures.lines(&failing, |_, _| false, Moment(60_000));
         assert_eq!(anew.failures, ["ListOffsets to broker 1 failed: no answer at all (and 1 more like it)"]);
     }
 
     #[test]
     fn what_follows_from_another_failure_is_not_said() {
-        assert_eq!(Failures::default().lines(&[error(1, Cause::NotAsked)], |_| false, Moment(0)), Lines::default());
+        assert_eq!(Failures::default().lines(&[error(1, Cause::NotAsked)], |_, _| false, Moment(0)), Lines::default());
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut failures = Failures::default();
         let errors: Vec<KafkaError> = (0..2 * 1024).map(|broker| error(broker, Cause::NoAnswer)).collect();
-        failures.lines(&errors, |_| true, Moment(0));
+        failures.lines(&errors, |_, _| true, Moment(0));
         assert!(failures.seen.len() <= MAX_KINDS + 1);
     }
 }

@@ -100,6 +100,13 @@ impl Findings<'_> {
             let _ = writeln!(text, "    the filters let no topic through: look at topics.include and topics.exclude");
         }
         write_allowed(text, self.topics.iter().flatten());
+        let without = self.topics.iter().flatten().filter(|topic| lacks_configs(topic)).count();
+        if self.cluster.collectors.configs && without > 0 {
+            let _ = writeln!(
+                text,
+                "    {without} of them without DescribeConfigs: their retention and min.insync.replicas are not exported"
+            );
+        }
     }
 
     fn write_groups(&self, text: &mut String) {
@@ -140,6 +147,12 @@ fn refusal(what: &str, authorized: &Authorized) -> Option<String> {
         ),
         _ => format!("{what} {name:?} cannot be described: {code}"),
     })
+}
+
+/// Whether a topic's settings are out of reach; where the broker does not tell what is allowed, nobody knows.
+fn lacks_configs(topic: &Authorized) -> bool {
+    let operations = topic.operations.as_ref().ok().and_then(Option::as_ref);
+    operations.is_some_and(|operations| !operations.contains(&AclOperation::DESCRIBE_CONFIGS))
 }
 
 /// Which operations are allowed, each set with how many have it.

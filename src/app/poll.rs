@@ -13,7 +13,7 @@ use crate::http::ScrapeFeed;
 use crate::kafka::{FeedHealth, KafkaPool, Operation};
 use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task, catalogue};
 use crate::model::{BrokerId, Moment};
-use crate::state::World;
+use crate::state::{CollectorName, World};
 use crate::track::{CommitNote, Named};
 
 /// A poll thread that has not turned for so long does not touch its beat any more.
@@ -179,6 +179,7 @@ impl ClusterTask {
         }
         let caches: [(Cache, CacheUse); Cache::ALL.len()] = [
             (Cache::TopicIds, report.topic_ids),
+            (Cache::TopicSettings, report.topic_settings),
             (Cache::ClusterDescription, report.cluster_description),
             (Cache::EndOffsets, report.ends),
             (Cache::StartOffsets, report.starts),
@@ -196,9 +197,13 @@ impl ClusterTask {
     }
 }
 
-/// Whether a broker answered in this pass, or, without one, whether the cluster as a whole told its metadata.
-fn is_well(world: &World, report: &PassReport, broker: Option<BrokerId>) -> bool {
+/// Whether a broker answered in this pass, or, without one, whether the cluster as a whole told its metadata. Settings are
+/// asked for too seldom for that to say anything of them: they have to be known.
+fn is_well(world: &World, report: &PassReport, api: &str, broker: Option<BrokerId>) -> bool {
     match broker {
+        None if api == Operation::DescribeConfigs.api() => {
+            report.outcome(CollectorName::Configs).is_some_and(|(success, _)| success)
+        }
         Some(broker) => world.brokers.iter().any(|known| known.id == broker && known.answers),
         None => !report.errors.iter().any(|error| error.operation == Operation::Metadata),
     }
@@ -252,7 +257,8 @@ impl PassLog {
         let cluster = source.display_name();
         // Of a report that was cut nobody knows what went well.
         let is_whole = report.more_errors == 0;
-        let lines = self.failures.lines(&report.errors, |broker| is_whole && is_well(world, report, broker), now);
+        let lines =
+            self.failures.lines(&report.errors, |api, broker| is_whole && is_well(world, report, api, broker), now);
         lines.failures.iter().for_each(|line| tracing::warn!(cluster, "{line}"));
         lines.recoveries.iter().for_each(|line| tracing::info!(cluster, "{line}"));
         if self.was_up != Some(world.up) {
@@ -292,7 +298,7 @@ mod tests {
     use crate::metrics::Tasks;
     use crate::model::{Broker, BrokerId, ClusterMetadata, MaxAge};
     use crate::schedule::{BoundsRules, Budget, Rules};
-    use crate::state::{CollectorName, Collectors};
+    use crate::state::Collectors;
     use crate::track::TrackSettings;
 
     /// A task whose cluster does not exist; nothing here asks it.

@@ -252,7 +252,7 @@ impl Check<'_> {
             }
         }
         let collectors = self.shown.all("kafkascope_collector_success");
-        if collectors.len() != 5 || collectors.values().any(|success| *success != 1.0) {
+        if collectors.len() != 6 || collectors.values().any(|success| *success != 1.0) {
             return Err(format!("all is well, and collectors fail: {collectors:?}"));
         }
         let partitions: usize =

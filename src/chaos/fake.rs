@@ -15,11 +15,13 @@ use super::history::Ms;
 use super::storm::Trouble;
 use super::told::{News, Received, Told};
 use super::weather::Weather;
+use crate::kafka::fake::default_settings;
 use crate::kafka::{Cause, GroupReply, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{
-    Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription,
-    GroupKind, GroupListing, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId, PartitionMetadata,
-    TimedPartition, TopicAssignment, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows, TopicTimes,
+    Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, DescribedSettings,
+    GroupDescription, GroupKind, GroupListing, KafkaCode, ListedPartition, NoSettings, Offset, OffsetSpec, PartitionId,
+    PartitionMetadata, TimedPartition, TopicAssignment, TopicDescription, TopicId, TopicMetadata, TopicPartitions,
+    TopicRows, TopicTimes,
 };
 
 /// A call without an answer ends after this, as the client's does.
@@ -479,6 +481,20 @@ impl KafkaApi for ChaosKafka {
             Ok(rows)
         };
         self.ask(Operation::DescribeTopics, Target::Cluster, answer).await
+    }
+
+    async fn describe_configs(&self, topics: &[Arc<str>]) -> Result<Vec<DescribedSettings>, KafkaError> {
+        let answer = |asked: &mut Asked<'_>, _| {
+            let mut rows = Vec::new();
+            for topic in topics {
+                let Ok(trouble) = asked.row() else { continue };
+                let known = asked.scene.cluster.life(topic).map(|_| default_settings());
+                let settings = trouble.map_or(known.ok_or(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION), Err);
+                rows.push(DescribedSettings { topic: topic.clone(), settings: settings.map_err(NoSettings::Code) });
+            }
+            Ok(rows)
+        };
+        self.ask(Operation::DescribeConfigs, Target::Cluster, answer).await
     }
 
     async fn list_groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError> {

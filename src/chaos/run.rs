@@ -27,8 +27,8 @@ const MAX_IN_FLIGHT: usize = 6;
 const LOAD: Load = Load { in_all: MAX_IN_FLIGHT as u64, per_broker: 2 };
 /// The plain timer's interval.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// A pass takes six questions after one another, each of which may wait for a time-out.
-const PASS: Ms = 6 * TIMEOUT;
+/// A pass takes eight questions after one another, each of which may wait for a time-out.
+const PASS: Ms = 8 * TIMEOUT;
 /// The adaptive engine's longest interval.
 const LONGEST: Ms = 60_000;
 /// How often all faults end, and how long until everything must be right again and is looked at.

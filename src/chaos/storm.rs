@@ -29,10 +29,11 @@ pub(super) struct Storm {
 }
 
 /// Every kind of question, with the error codes that Kafka answers it with now and then.
-const TROUBLES: [(Operation, &[KafkaCode]); 7] = [
+const TROUBLES: [(Operation, &[KafkaCode]); 8] = [
     (Operation::Metadata, &[KafkaCode(-1), KafkaCode::LEADER_NOT_AVAILABLE]),
     (Operation::DescribeCluster, &[KafkaCode(-1)]),
     (Operation::DescribeTopics, &[KafkaCode(-1), KafkaCode::UNKNOWN_TOPIC_OR_PARTITION]),
+    (Operation::DescribeConfigs, &[KafkaCode::UNKNOWN_TOPIC_OR_PARTITION]),
     (Operation::ListGroups, &[KafkaCode::COORDINATOR_LOAD_IN_PROGRESS, KafkaCode::COORDINATOR_NOT_AVAILABLE]),
     (
         Operation::DescribeGroups,
@@ -75,5 +76,8 @@ impl Storm {
 
 /// Whether a question is put to no broker in particular.
 pub(super) fn is_of_cluster(operation: Operation) -> bool {
-    matches!(operation, Operation::Metadata | Operation::DescribeCluster | Operation::DescribeTopics)
+    matches!(
+        operation,
+        Operation::Metadata | Operation::DescribeCluster | Operation::DescribeTopics | Operation::DescribeConfigs
+    )
 }

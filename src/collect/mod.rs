@@ -4,6 +4,7 @@ mod ask;
 mod brokers;
 mod clock;
 mod commits;
+mod configs;
 mod cpu;
 mod groups;
 mod limits;

@@ -304,6 +304,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             }
         }
         let is_wrong = |name: CollectorName| report.outcome(name).is_some_and(|(success, _)| !success);
-        self.look_again.note(CollectorName::ALL.into_iter().any(is_wrong));
+        // Any broker tells settings: a look at the brokers would not mend these.
+        let others = CollectorName::ALL.into_iter().filter(|name| *name != CollectorName::Configs);
+        self.look_again.note(others.into_iter().any(is_wrong));
     }
 }

@@ -15,6 +15,7 @@ use std::time::Instant;
 use super::ask::Asker;
 use super::brokers::{self, Brokers};
 use super::clock::Clock;
+use super::configs::Configs;
 use super::observe;
 use super::plan::{CommitQuestion, Enabled, Planner, Sweep};
 use super::report::PassReport;
@@ -37,6 +38,7 @@ pub struct Poller<K, C> {
     pub(super) scheduler: Scheduler,
     brokers: Brokers,
     topics: Topics,
+    configs: Configs,
     /// What the brokers listed last.
     lists: GroupLists,
     /// Who answered when the brokers were last asked for their lists.
@@ -64,6 +66,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             world,
             brokers: Brokers::default(),
             topics: Topics::default(),
+            configs: Configs::default(),
             lists: GroupLists::default(),
             answered: BTreeSet::new(),
             look_again: observe::LookAgain::default(),
@@ -114,6 +117,9 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
                 let again = self.planner().topics(moved);
                 self.count_misses(&again, &mut report);
                 self.sweep(again, &mut report).await;
+            }
+            if looks {
+                self.configs(&mut report).await;
             }
             self.conclude(looks, &mut report);
         }
@@ -288,6 +294,19 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         used.took += started.elapsed();
         used.misses += u64::try_from(unfinished.len()).unwrap_or(u64::MAX);
         outcomes.iter().filter_map(|(ix, outcome)| Some((*ix, outcome.failure()?))).collect()
+    }
+
+    /// Asks for the settings of topics that are due, last of all: nothing else waits for them.
+    async fn configs(&mut self, report: &mut PassReport) {
+        if !self.has(CollectorName::Configs) {
+            return;
+        }
+        let (started, now) = (Instant::now(), self.clock.now().moment);
+        self.configs.ask_due(&self.asker, &mut self.world, now, report).await;
+        report.ran(CollectorName::Configs, started);
+        if !self.world.up || self.configs.is_failing() {
+            report.incomplete(CollectorName::Configs);
+        }
     }
 
     fn conclude(&mut self, looked: bool, report: &mut PassReport) {

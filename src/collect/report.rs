@@ -47,6 +47,8 @@ pub struct PassReport {
     pub failed_calls: BTreeMap<(Option<BrokerId>, &'static str), u64>,
     /// Topic ids.
     pub topic_ids: CacheUse,
+    /// Settings of topics.
+    pub topic_settings: CacheUse,
     /// Cluster id and racks.
     pub cluster_description: CacheUse,
     /// Ends of partitions.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::KafkaError;
 use crate::model::{
-    BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, GroupDescription, GroupListing, ListedPartition,
-    OffsetSpec, TimedPartition, TopicDescription, TopicPartitions, TopicRows, TopicTimes,
+    BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, DescribedSettings, GroupDescription, GroupListing,
+    ListedPartition, OffsetSpec, TimedPartition, TopicDescription, TopicPartitions, TopicRows, TopicTimes,
 };
 
 /// One group's part of a DescribeGroups answer.
@@ -44,6 +44,15 @@ pub trait KafkaApi: Send + Sync + 'static {
         &self,
         topics: &[Arc<str>],
     ) -> impl Future<Output = Result<Vec<TopicDescription>, KafkaError>> + Send;
+
+    /// The settings of some topics. Ask for a hundred at most, each once. Needs DescribeConfigs on them.
+    ///
+    /// # Errors
+    /// When no broker answers in time; a single topic's failure is in its row.
+    fn describe_configs(
+        &self,
+        topics: &[Arc<str>],
+    ) -> impl Future<Output = Result<Vec<DescribedSettings>, KafkaError>> + Send;
 
     /// The groups that one broker coordinates. Share and streams groups are not among them.
     ///

@@ -16,8 +16,8 @@ use super::settings::creation_error;
 use super::threads::{MetadataAnswer, Shared};
 use super::{Cause, ClientSettings, GroupReply, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{
-    BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, ConnectionStats, GroupListing, KafkaCode,
-    ListedPartition, OffsetSpec, TimedPartition, TopicDescription, TopicPartitions, TopicRows, TopicTimes,
+    BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, ConnectionStats, DescribedSettings, GroupListing,
+    KafkaCode, ListedPartition, OffsetSpec, TimedPartition, TopicDescription, TopicPartitions, TopicRows, TopicTimes,
 };
 
 /// How long `close` waits for librdkafka's threads.
@@ -288,6 +288,14 @@ impl KafkaApi for KafkaClient {
         }
         let submit = |handle: &Handle, manner: &Manner| handle.describe_topics(manner, topics);
         self.ask_awake(Operation::DescribeTopics, false, submit, Event::topics).await
+    }
+
+    async fn describe_configs(&self, topics: &[Arc<str>]) -> Result<Vec<DescribedSettings>, KafkaError> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        let submit = |handle: &Handle, manner: &Manner| handle.describe_configs(manner, topics);
+        self.ask_awake(Operation::DescribeConfigs, false, submit, Event::configs).await
     }
 
     async fn list_groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError> {

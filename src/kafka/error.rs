@@ -32,6 +32,8 @@ pub enum Operation {
     DescribeCluster,
     /// DescribeTopics.
     DescribeTopics,
+    /// DescribeConfigs.
+    DescribeConfigs,
     /// ListGroups.
     ListGroups,
     /// ConsumerGroupDescribe and DescribeGroups.
@@ -51,6 +53,7 @@ impl Operation {
             Self::Metadata => "Metadata",
             Self::DescribeCluster => "DescribeCluster",
             Self::DescribeTopics => "DescribeTopics",
+            Self::DescribeConfigs => "DescribeConfigs",
             Self::ListGroups => "ListGroups",
             Self::DescribeGroups => "DescribeGroups",
             Self::OffsetFetch => "OffsetFetch",

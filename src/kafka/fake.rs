@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{Cause, GroupReply, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{
-    Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription,
-    GroupKind, GroupListing, GroupState, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId,
-    PartitionMetadata, TimedPartition, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows,
-    TopicTimes, WallTime,
+    Broker, BrokerId, Cleanup, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition,
+    DescribedSettings, GroupDescription, GroupKind, GroupListing, GroupState, KafkaCode, ListedPartition, NoSettings,
+    Offset, OffsetSpec, PartitionId, PartitionMetadata, Retention, TimedPartition, TopicDescription, TopicId,
+    TopicMetadata, TopicPartitions, TopicRows, TopicSettings, TopicTimes, WallTime,
 };
 
 /// The facts of the cluster.
@@ -43,6 +44,8 @@ pub(crate) struct FakeTopic {
     pub(crate) error: Option<KafkaCode>,
     /// Its partitions in order.
     pub(crate) partitions: Vec<FakePartition>,
+    /// Its settings, or why they are not told; `None`: Kafka's defaults.
+    pub(crate) settings: Option<Result<TopicSettings, NoSettings>>,
 }
 
 /// A partition.
@@ -99,7 +102,12 @@ impl World {
             offsets: Ok((*start, *end)),
             open_transaction: None,
         });
-        let topic = FakeTopic { id: self.topics.len() as u128 + 1, error: None, partitions: partitions.collect() };
+        let topic = FakeTopic {
+            id: self.topics.len() as u128 + 1,
+            error: None,
+            partitions: partitions.collect(),
+            settings: None,
+        };
         self.topics.entry(Arc::from(name)).insert_entry(topic).into_mut()
     }
 
@@ -185,6 +193,17 @@ impl FakeKafka {
     }
 }
 
+/// What Kafka sets a topic to when nobody says otherwise.
+pub(crate) fn default_settings() -> TopicSettings {
+    TopicSettings {
+        retention: Retention::For(Duration::from_secs(7 * 24 * 3600)),
+        retention_bytes: None,
+        min_insync_replicas: 1,
+        cleanup: Cleanup { delete: true, compact: false },
+        is_tiered: false,
+    }
+}
+
 fn count(partitions: &[TopicPartitions]) -> usize {
     partitions.iter().map(|topic| topic.partitions.len()).sum()
 }
@@ -224,6 +243,18 @@ impl KafkaApi for FakeKafka {
         let rows = topics.iter().map(|name| {
             let id = world.topics.get(name).ok_or(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION);
             TopicDescription { name: name.clone(), id: id.map(|topic| (topic.id != 0).then_some(TopicId(topic.id))) }
+        });
+        Ok(rows.collect())
+    }
+
+    async fn describe_configs(&self, topics: &[Arc<str>]) -> Result<Vec<DescribedSettings>, KafkaError> {
+        let world = self.ask(Operation::DescribeConfigs, Target::Cluster, topics.len())?;
+        let rows = topics.iter().map(|name| DescribedSettings {
+            topic: name.clone(),
+            settings: match world.topics.get(name) {
+                None => Err(NoSettings::Code(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION)),
+                Some(topic) => topic.settings.clone().unwrap_or_else(|| Ok(default_settings())),
+            },
         });
         Ok(rows.collect())
     }

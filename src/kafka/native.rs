@@ -24,9 +24,10 @@ use super::error::Failure;
 use super::gather::{Holdings, Runs};
 use super::observer::Observer;
 use crate::model::{
-    Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription,
-    GroupListing, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId, PartitionMetadata, TimedPartition,
-    TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows, TopicTimes, WallTime,
+    Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, DescribedSettings,
+    GroupDescription, GroupListing, KafkaCode, ListedPartition, NoSettings, Offset, OffsetSpec, PartitionId,
+    PartitionMetadata, TimedPartition, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows,
+    TopicSettings, TopicTimes, WallTime,
 };
 
 /// Functions whose C enums are declared as the integers that they are, for the reason given above.
@@ -56,6 +57,12 @@ mod plain {
             broker: i32,
             error: *mut c_char,
             error_size: usize,
+        ) -> c_int;
+        pub(super) fn rd_kafka_ConfigResource_error(resource: *const rd::rd_kafka_ConfigResource_t) -> c_int;
+        pub(super) fn rd_kafka_ConfigResource_set_config(
+            resource: *mut rd::rd_kafka_ConfigResource_t,
+            name: *const c_char,
+            value: *const c_char,
         ) -> c_int;
         pub(super) fn rd_kafka_ConsumerGroupListing_state(group: *const rd::rd_kafka_ConsumerGroupListing_t) -> c_int;
         pub(super) fn rd_kafka_ConsumerGroupListing_type(group: *const rd::rd_kafka_ConsumerGroupListing_t) -> c_int;
@@ -92,6 +99,7 @@ native! {
     rd::rd_kafka_topic_partition_list_t => rd::rd_kafka_topic_partition_list_destroy,
     rd::rd_kafka_ListConsumerGroupOffsets_t => rd::rd_kafka_ListConsumerGroupOffsets_destroy,
     rd::rd_kafka_TopicCollection_t => rd::rd_kafka_TopicCollection_destroy,
+    rd::rd_kafka_ConfigResource_t => rd::rd_kafka_ConfigResource_destroy,
     rd::rd_kafka_metadata => plain::rd_kafka_metadata_destroy,
 }
 
@@ -224,6 +232,36 @@ impl Handle {
             let topics = rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             let topics = Owned::new(topics).ok_or_else(out_of_memory)?;
             rd::rd_kafka_DescribeTopics(self.ptr(), topics.ptr(), options.ptr(), self.queue.ptr());
+        }
+        Ok(())
+    }
+
+    /// DescribeConfigs of topics, for the settings that are looked at.
+    pub(super) fn describe_configs(&self, manner: &Manner, topics: &[Arc<str>]) -> Result<(), Failure> {
+        let options = self.options(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, manner)?;
+        let names = c_strings(&TopicSettings::NAMES.map(Arc::from))?;
+        let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+        let mut resources = Vec::with_capacity(topics.len());
+        for topic in topics {
+            let topic = c_string(topic)?;
+            // SAFETY: the name is live and copied; the new resource is ours.
+            let resource = unsafe { Owned::new(rd::rd_kafka_ConfigResource_new(kind, topic.as_ptr())) };
+            let resource = resource.ok_or_else(out_of_memory)?;
+            for name in &names {
+                // SAFETY: the resource is live; name and value are live and copied. Only the names are sent.
+                let code =
+                    unsafe { plain::rd_kafka_ConfigResource_set_config(resource.ptr(), name.as_ptr(), c"".as_ptr()) };
+                if code != 0 {
+                    return Err(failure_of(KafkaCode(code)));
+                }
+            }
+            resources.push(resource);
+        }
+        let mut pointers: Vec<_> = resources.iter().map(Owned::ptr).collect();
+        // SAFETY: `pointers` holds as many live resources as told, which the call copies; promise 2.
+        unsafe {
+            let (array, count) = (pointers.as_mut_ptr(), pointers.len());
+            rd::rd_kafka_DescribeConfigs(self.ptr(), array, count, options.ptr(), self.queue.ptr());
         }
         Ok(())
     }
@@ -426,6 +464,21 @@ impl Event {
         Ok(rows.collect())
     }
 
+    /// The answer to DescribeConfigs of topics.
+    pub(super) fn configs(&self) -> Result<Vec<DescribedSettings>, Failure> {
+        let result = self.result(rd::rd_kafka_event_DescribeConfigs_result)?;
+        let mut count = 0;
+        // SAFETY: promises 3 and 4.
+        let rows = unsafe {
+            each(rd::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count), count).map(|resource| {
+                let code = KafkaCode(plain::rd_kafka_ConfigResource_error(*resource));
+                let settings = if code.is_ok() { topic_settings(*resource) } else { Err(NoSettings::Code(code)) };
+                DescribedSettings { topic: Arc::from(text(rd::rd_kafka_ConfigResource_name(*resource))), settings }
+            })
+        };
+        Ok(rows.collect())
+    }
+
     /// The answer to ListGroups of one broker: its failure is the call's.
     pub(super) fn listings(&self) -> Result<Vec<GroupListing>, Failure> {
         let result = self.result(rd::rd_kafka_event_ListConsumerGroups_result)?;
@@ -590,6 +643,23 @@ unsafe fn group_description(name: Arc<str>, group: *const rd::rd_kafka_ConsumerG
             assignment,
         }
     }
+}
+
+/// # Safety
+/// `resource` lives during the call and has no error.
+unsafe fn topic_settings(resource: *const rd::rd_kafka_ConfigResource_t) -> Result<TopicSettings, NoSettings> {
+    let mut count = 0;
+    // SAFETY: the caller's promise, and promises 3 and 4; a value may be null, which tells nothing.
+    let entries: Vec<(Cow<'_, str>, Cow<'_, str>)> = unsafe {
+        let entries = rd::rd_kafka_ConfigResource_configs(resource, &raw mut count);
+        let told = each(entries, count).filter_map(|entry| {
+            let (name, value) = (rd::rd_kafka_ConfigEntry_name(*entry), rd::rd_kafka_ConfigEntry_value(*entry));
+            (!value.is_null()).then(|| (text(name), text(value)))
+        });
+        told.collect()
+    };
+    let value_of = |name: &str| entries.iter().find(|(known, _)| known == name).map(|(_, value)| &**value);
+    Ok(TopicSettings::parse(value_of)?)
 }
 
 fn cluster_metadata(metadata: &Owned<rd::rd_kafka_metadata>) -> (ClusterMetadata, BrokerId) {

@@ -16,8 +16,10 @@ pub struct AclOperation(pub i32);
 impl AclOperation {
     /// May read records, or a group's offsets.
     pub const READ: Self = Self(3);
-    /// May describe: all that the exporter needs, for cluster, topics and groups alike.
+    /// May describe: all that the exporter needs, for topics and groups alike, but for the settings of topics.
     pub const DESCRIBE: Self = Self(8);
+    /// May read settings: those of topics, which a few metrics hang on.
+    pub const DESCRIBE_CONFIGS: Self = Self(10);
 
     /// Kafka's name, as in `kafka-acls.sh --operation`.
     #[must_use]

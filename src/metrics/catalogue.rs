@@ -98,6 +98,7 @@ const TOPICS: Origin = of(CollectorName::Topics);
 const OFFSETS: Origin = of(CollectorName::Offsets);
 const GROUPS: Origin = of(CollectorName::Groups);
 const COMMITS: Origin = of(CollectorName::Commits);
+const CONFIGS: Origin = of(CollectorName::Configs);
 /// A lag is a pair of a commit and an end offset.
 const LAG: Origin = Origin { also_needs: Some(CollectorName::Offsets), ..COMMITS };
 const EXPORTER_BY_CLUSTER: Origin = Origin { collector: None, also_needs: None, per_cluster: true };
@@ -171,6 +172,19 @@ families! {
         TOPIC_PARTITION, TOPICS,
         "Whether fewer replicas are in sync than the partition has (1) or all are (0) (Metadata, polled).");
 
+    // What the topics are set to.
+    KAFKA_TOPIC_RETENTION_SECONDS = gauge("kafka_topic_retention_seconds", TOPIC, CONFIGS,
+        "How long the topic keeps records until they may be deleted for their age (retention.ms); absent while it is not \
+         known, and where age deletes none: without a limit, or with a cleanup.policy of compact alone \
+         (DescribeConfigs, polled).");
+    KAFKA_TOPIC_MIN_INSYNC_REPLICAS = gauge("kafka_topic_min_insync_replicas", TOPIC, CONFIGS,
+        "Replicas that must be in sync for producers with acks=all to be served (min.insync.replicas); absent while it \
+         is not known (DescribeConfigs, polled).");
+    KAFKA_TOPIC_PARTITION_UNDER_MIN_ISR = gauge("kafka_topic_partition_under_min_isr", TOPIC_PARTITION, CONFIGS,
+        "Whether fewer replicas of the partition are in sync than min.insync.replicas (1), so that producers with \
+         acks=all are refused, or enough are (0); absent while either is not known (DescribeConfigs and Metadata, \
+         polled).");
+
     // Where the logs start and end.
     KAFKA_TOPIC_PARTITION_CURRENT_OFFSET = gauge("kafka_topic_partition_current_offset", TOPIC_PARTITION, OFFSETS,
         "High watermark of the partition: the offset after its last replicated record (ListOffsets latest, polled).");
@@ -226,8 +240,8 @@ families! {
         "Sum of the group's committed offsets on the sampled topic's partitions that are asked for; absent while one \
          is unknown (OffsetFetch, polled).");
     KAFKA_CONSUMERGROUP_LAG = gauge("kafka_consumergroup_lag", GROUP_TOPIC_PARTITION, LAG,
-        "Messages between the group's committed offset, or the log start if that is later, and the high watermark \
-         (OffsetFetch, then ListOffsets, polled).");
+        "Messages between the group's committed offset, or the log start if that is later, and the high watermark, or, \
+         for groups whose isolation is read_committed, the last stable offset (OffsetFetch, then ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_LAG_SUM = gauge("kafka_consumergroup_lag_sum", GROUP_TOPIC, LAG,
         "Sum of the group's lags on the topic; absent while one is unknown, and while the topic is sampled \
          (OffsetFetch, then ListOffsets, polled).");

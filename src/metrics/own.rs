@@ -28,6 +28,8 @@ const SCRAPE_BUCKETS_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0
 pub enum Cache {
     /// Ids of topics.
     TopicIds,
+    /// Settings of topics.
+    TopicSettings,
     /// The cluster's id and the brokers' racks.
     ClusterDescription,
     /// High watermarks of partitions.
@@ -42,8 +44,9 @@ pub enum Cache {
 
 impl Cache {
     /// Every cache.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::TopicIds,
+        Self::TopicSettings,
         Self::ClusterDescription,
         Self::EndOffsets,
         Self::StartOffsets,
@@ -56,6 +59,7 @@ impl Cache {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TopicIds => "topic_ids",
+            Self::TopicSettings => "topic_settings",
             Self::ClusterDescription => "cluster_description",
             Self::EndOffsets => "end_offsets",
             Self::StartOffsets => "start_offsets",

@@ -25,4 +25,4 @@ pub use predicate::NamePredicate;
 pub use stats::{BreakerState, BrokerConnection, ConnectionStats};
 pub use status::{GroupStatus, TimeLagMethod};
 pub use time::{Instants, MaxAge, Moment, WallTime};
-pub use topic_settings::{Cleanup, Retention, TopicSettingError, TopicSettings};
+pub use topic_settings::{Cleanup, DescribedSettings, NoSettings, Retention, TopicSettingError, TopicSettings};

@@ -1,6 +1,9 @@
 //! The settings of a topic that its numbers are judged by, read from what DescribeConfigs tells.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::KafkaCode;
 
 /// How long a topic keeps its records by age (`retention.ms`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,26 @@ pub enum TopicSettingError {
     },
 }
 
+/// What DescribeConfigs told of one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedSettings {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// Its settings, or why there are none.
+    pub settings: Result<TopicSettings, NoSettings>,
+}
+
+/// Why a topic's settings are not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSettings {
+    /// The broker did not tell them.
+    #[error("{0}")]
+    Code(KafkaCode),
+    /// What it told makes no sense.
+    #[error(transparent)]
+    Nonsense(#[from] TopicSettingError),
+}
+
 /// How much of a value that makes no sense is shown.
 const SHOWN_CHARACTERS: usize = 80;
 
@@ -71,6 +94,15 @@ impl TopicSettings {
     pub const CLEANUP_POLICY: &'static str = "cleanup.policy";
     /// `remote.storage.enable`, in Kafka's name.
     pub const REMOTE_STORAGE_ENABLE: &'static str = "remote.storage.enable";
+
+    /// All of them, in Kafka's names: what DescribeConfigs is asked for.
+    pub const NAMES: [&'static str; 5] = [
+        Self::RETENTION_MS,
+        Self::RETENTION_BYTES,
+        Self::MIN_INSYNC_REPLICAS,
+        Self::CLEANUP_POLICY,
+        Self::REMOTE_STORAGE_ENABLE,
+    ];
 
     /// Reads the settings from a topic's configuration; `value_of` tells a value by its name.
     ///

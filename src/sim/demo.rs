@@ -107,7 +107,7 @@ pub fn spec() -> Spec {
 
 fn topics() -> Vec<TopicSpec> {
     let week = Retention::Age { age: 7 * DAY, segment: HOUR };
-    let days = |days, topic| TopicSpec { history: days * DAY, retention: week, ..topic };
+    let days = |days, topic| TopicSpec { history: days * DAY, retention: week, min_insync: 2, ..topic };
     vec![
         days(3, TopicSpec::new("orders", 12, Flow::steady(Rate::per_second(4)))),
         days(3, TopicSpec::new("payments", 6, Flow::steady(Rate::per_second(5)))),
@@ -121,7 +121,12 @@ fn topics() -> Vec<TopicSpec> {
             ..TopicSpec::new("sensor-readings", 6, Flow::steady(Rate::per_second(30)))
         },
         // Compacted: the log start stays where it is, and nothing has come for long.
-        TopicSpec { history: Duration::ZERO, first_offset: 12_345, ..TopicSpec::new("profiles", 3, Flow::IDLE) },
+        TopicSpec {
+            history: Duration::ZERO,
+            first_offset: 12_345,
+            is_compacted: true,
+            ..TopicSpec::new("profiles", 3, Flow::IDLE)
+        },
     ]
 }
 

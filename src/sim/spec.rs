@@ -60,6 +60,10 @@ pub struct TopicSpec {
     pub flow: Flow,
     /// What is kept.
     pub retention: Retention,
+    /// Its `min.insync.replicas`.
+    pub min_insync: u16,
+    /// Whether its `cleanup.policy` is compact, rather than delete.
+    pub is_compacted: bool,
     /// For how long the flow has been running when the cluster starts.
     pub history: Duration,
     /// The first offset of every partition at the beginning of the history.
@@ -185,6 +189,8 @@ impl TopicSpec {
             internal: false,
             flow,
             retention: Retention::Forever,
+            min_insync: 1,
+            is_compacted: false,
             history: Duration::from_secs(3_600),
             first_offset: 0,
         }

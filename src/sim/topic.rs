@@ -14,6 +14,19 @@ pub(super) type BrokerIndex = u16;
 /// Older ones are merged into the past: records from before them cannot be told apart by time.
 const MAX_STRETCHES: usize = 32;
 
+/// What a record takes, where a number of records is to be a number of bytes.
+const RECORD_BYTES: i64 = 1_000;
+
+/// One setting of a topic.
+#[derive(Debug)]
+pub(super) struct Config {
+    /// As Kafka names it.
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    /// Whether it differs from Kafka's default.
+    pub(super) is_own: bool,
+}
+
 /// A time during which the end offsets follow one flow.
 #[derive(Debug)]
 struct Stretch {
@@ -37,6 +50,10 @@ pub struct Topic {
     pub(super) leader_epochs: Vec<i32>,
     /// Partitions that a test keeps without a leader.
     pub(super) leaderless: BTreeSet<usize>,
+    /// `min.insync.replicas`.
+    min_insync: u16,
+    /// Whether `cleanup.policy` is compact.
+    is_compacted: bool,
     /// First offset of the open transaction, where there is one.
     pub(super) open_transactions: BTreeMap<usize, i64>,
     retention: Retention,
@@ -56,6 +73,8 @@ pub(super) struct Shape {
     pub(super) first_broker: BrokerIndex,
     pub(super) flow: Flow,
     pub(super) retention: Retention,
+    pub(super) min_insync: u16,
+    pub(super) is_compacted: bool,
     pub(super) start_ms: i64,
     pub(super) first_offset: i64,
 }
@@ -74,6 +93,8 @@ impl Topic {
             leaderless: BTreeSet::new(),
             open_transactions: BTreeMap::new(),
             retention: shape.retention,
+            min_insync: shape.min_insync,
+            is_compacted: shape.is_compacted,
             floors: vec![shape.first_offset; partitions],
             stretches: vec![Stretch {
                 start_ms: shape.start_ms,
@@ -91,6 +112,28 @@ impl Topic {
     /// The topic id (KIP-516); a recreated topic has a new one.
     pub fn id(&self) -> u128 {
         self.id
+    }
+
+    /// The settings that follow from how the topic behaves.
+    pub(super) fn configs(&self) -> [Config; 5] {
+        let config = |name, value: String, default: &str| Config { name, is_own: value != default, value };
+        let (age, bytes) = match self.retention {
+            Retention::Forever => (-1, -1),
+            Retention::Age { age, .. } => (millis(age), -1),
+            Retention::Records(records) => (-1, i64::from(records) * RECORD_BYTES),
+        };
+        let policy = if self.is_compacted { "compact" } else { "delete" };
+        [
+            config("retention.ms", age.to_string(), "604800000"),
+            config("retention.bytes", bytes.to_string(), "-1"),
+            config("min.insync.replicas", self.min_insync.to_string(), "1"),
+            config("cleanup.policy", policy.to_owned(), "delete"),
+            config("remote.storage.enable", "false".to_owned(), "false"),
+        ]
+    }
+
+    pub(super) fn set_min_insync(&mut self, replicas: u16) {
+        self.min_insync = replicas;
     }
 
     /// The replicas of a partition, the preferred leader first, as broker indices.
@@ -276,6 +319,8 @@ mod tests {
             first_broker: 1,
             flow,
             retention,
+            min_insync: 1,
+            is_compacted: false,
             start_ms: 1_000_000,
             first_offset: 100,
         })

@@ -17,11 +17,13 @@ pub enum CollectorName {
     Groups,
     /// Committed offsets.
     Commits,
+    /// Settings of topics.
+    Configs,
 }
 
 impl CollectorName {
     /// Every collector, in the order in which a pass runs them first.
-    pub const ALL: [Self; 5] = [Self::Brokers, Self::Topics, Self::Offsets, Self::Groups, Self::Commits];
+    pub const ALL: [Self; 6] = [Self::Brokers, Self::Topics, Self::Offsets, Self::Groups, Self::Commits, Self::Configs];
 
     /// Its name.
     #[must_use]
@@ -32,6 +34,7 @@ impl CollectorName {
             Self::Offsets => "offsets",
             Self::Groups => "groups",
             Self::Commits => "commits",
+            Self::Configs => "configs",
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     BreakerState, Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, GroupDescription,
-    GroupState, ListedPartition, MaxAge, Moment, OffsetSpec, TopicDescription, TopicRows, WallTime,
+    GroupState, ListedPartition, MaxAge, Moment, OffsetSpec, TopicDescription, TopicRows, TopicSettings, WallTime,
 };
 
 /// A broker that is in the cluster, or that a replica list expects there.
@@ -230,6 +230,15 @@ impl World {
             if table.id != Some(id) {
                 Arc::make_mut(table).set_id(id, fresh, round);
             }
+        }
+    }
+
+    /// Takes in the settings of a topic, or that they are not known any more. A table that says so already is left alone.
+    pub fn set_topic_settings(&mut self, topic: TopicIx, settings: Option<Arc<TopicSettings>>) {
+        if let Some(table) = self.topics.get_mut(topic.index()).and_then(Option::as_mut)
+            && table.settings != settings
+        {
+            Arc::make_mut(table).settings = settings;
         }
     }
 

@@ -1,11 +1,14 @@
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.DescribeClusterResult;
 import org.apache.kafka.clients.admin.GroupListing;
@@ -18,12 +21,18 @@ import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.IsolationLevel;
+import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.AuthorizationException;
 
 /** What a cluster holds, as Kafka's own admin client sees it: the second opinion on every number. */
 final class Truth {
+    /** The settings of topics that are told. */
+    private static final Set<String> SETTINGS = Set.of("retention.ms", "cleanup.policy", "min.insync.replicas");
+
     private final Admin admin;
 
     Truth(Admin admin) {
@@ -71,6 +80,7 @@ final class Truth {
         Map<TopicPartition, Long> earliest = offsets(led, starts);
         Map<TopicPartition, Long> latest = offsets(led, ends);
         Map<TopicPartition, Long> stable = offsets(led, stables);
+        Map<String, Map<String, String>> configs = configs(topics.keySet());
         Map<String, Object> answer = new TreeMap<>();
         for (TopicDescription topic : topics.values()) {
             List<Object> partitions = new ArrayList<>();
@@ -87,7 +97,30 @@ final class Truth {
                 partitions.add(row);
             }
             answer.put(topic.name(), Map.of(
-                    "id", topic.topicId().toString(), "internal", topic.isInternal(), "partitions", partitions));
+                    "id", topic.topicId().toString(),
+                    "internal", topic.isInternal(),
+                    "partitions", partitions,
+                    "configs", configs.get(topic.name())));
+        }
+        return answer;
+    }
+
+    /** The settings of topics that are in force, by topic and name; none where they may not be seen. */
+    private Map<String, Map<String, String>> configs(Collection<String> topics) throws Exception {
+        List<ConfigResource> asked =
+                topics.stream().map(name -> new ConfigResource(ConfigResource.Type.TOPIC, name)).toList();
+        Map<String, Map<String, String>> answer = new HashMap<>();
+        for (Map.Entry<ConfigResource, KafkaFuture<Config>> told : admin.describeConfigs(asked).values().entrySet()) {
+            Map<String, String> values = new HashMap<>();
+            try {
+                told.getValue().get().entries().forEach(entry -> values.put(entry.name(), entry.value()));
+            } catch (ExecutionException refused) {
+                if (!(refused.getCause() instanceof AuthorizationException)) {
+                    throw refused;
+                }
+            }
+            values.keySet().retainAll(SETTINGS);
+            answer.put(told.getKey().name(), values);
         }
         return answer;
     }

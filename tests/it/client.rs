@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafkascope::kafka::{AclOperation, ClientSettings, KafkaApi, KafkaClient, KafkaError};
 use kafkascope::model::{
-    BrokerId, CommittedOffsets, GroupKind, GroupState, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId,
-    TopicPartitions, TopicRows, TopicTimes, WallTime,
+    BrokerId, CommittedOffsets, GroupKind, GroupState, KafkaCode, ListedPartition, NoSettings, Offset, OffsetSpec,
+    PartitionId, TopicPartitions, TopicRows, TopicTimes, WallTime,
 };
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -88,7 +88,13 @@ fn sees_what_the_java_client_sees(cluster: &Cluster) {
         assert!(ids[0].id.unwrap().is_some());
         assert_eq!(ids[1].id, Err(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION));
 
-        for (spec, column) in [(OffsetSpec::Earliest, 0), (OffsetSpec::Latest, 1)] {
+        let settings = client.describe_configs(&["client-seen".into(), "client-missing".into()]).await.unwrap();
+        let seen = settings[0].settings.as_ref().unwrap();
+        assert_eq!(seen.deletes_after(), Some(Duration::from_secs(7 * 24 * 3600)));
+        assert_eq!((seen.min_insync_replicas, seen.retention_bytes, seen.is_tiered), (1, None, false));
+        assert_eq!(settings[1].settings, Err(NoSettings::Code(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION)));
+
+        for (spec, column) in [(OffsetSpec::Earliest, 0), (OffsetSpec::Latest, 1), (OffsetSpec::LastStable, 1)] {
             let rows = client.list_offsets(broker, spec, &partitions("client-seen", 3)).await.unwrap();
             for ((topic, partition), offset) in listed(&rows) {
                 let row = truth.partition(&topic, partition).unwrap();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::exporter::Exporter;
 use crate::exposition::Exposition;
 use crate::kafka::Driver;
-use crate::kafka::truth::{GroupTruth, PartitionTruth, Truth};
+use crate::kafka::truth::{GroupTruth, PartitionTruth, TopicTruth, Truth};
 use crate::wait::eventually;
 
 /// How long the exporter may take until it says what Kafka says: several passes on a busy machine.
@@ -94,6 +94,7 @@ impl Series {
         series.cluster(truth);
         for (name, topic) in &truth.topics {
             series.topic(name, &topic.partitions, limit);
+            series.settings(name, topic);
         }
         for (name, group) in &truth.groups {
             series.group(truth, name, group, limit);
@@ -155,6 +156,20 @@ impl Series {
         }
         if is_sampled {
             self.put("kafka_topic_sampled_partitions", &[("topic", topic)], count(limit));
+        }
+    }
+
+    fn settings(&mut self, name: &str, topic: &TopicTruth) {
+        let of_topic = [("topic", name)];
+        let (age, policy) = (topic.number("retention.ms"), topic.configs.get("cleanup.policy"));
+        if let Some(age) = age.filter(|age| *age >= 0.0 && policy.is_some_and(|policy| policy.contains("delete"))) {
+            self.put("kafka_topic_retention_seconds", &of_topic, age / 1000.0);
+        }
+        let Some(least) = topic.number("min.insync.replicas") else { return };
+        self.put("kafka_topic_min_insync_replicas", &of_topic, least);
+        for row in &topic.partitions {
+            let labels = [("topic", name), ("partition", &row.partition.to_string())];
+            self.put("kafka_topic_partition_under_min_isr", &labels, flag(count(row.isr.len()) < least));
         }
     }
 

@@ -98,6 +98,7 @@ fn topics_that_lose_records_grow_or_hold_a_transaction() {
     assert_eq!(grown.value("kafka_topic_partitions", &[("topic", "shape-cut")]), 5.0);
 
     open_transaction(driver, &exporter);
+    settings(driver, &exporter);
     compacted(driver, &exporter);
 }
 
@@ -120,6 +121,21 @@ fn open_transaction(driver: &Driver, exporter: &Exporter) {
         if lag == 4.0 { Ok(()) } else { Err(format!("the lag is {lag}")) }
     });
     agrees(exporter, driver, "shape-");
+}
+
+/// What topics are set to: a topic of one replica that wants two in sync, nothing deleted for its age, and both policies.
+fn settings(driver: &Driver, exporter: &Exporter) {
+    let kept = [("retention.ms", "-1"), ("min.insync.replicas", "2")];
+    driver.create_topic_with("shape-kept", 2, 1, &kept).unwrap();
+    let both = [("cleanup.policy", "compact,delete"), ("retention.ms", "90500")];
+    driver.create_topic_with("shape-both", 1, 1, &both).unwrap();
+    let (_, exposition) = agrees(exporter, driver, "shape-");
+    let value = |name: &str, topic| exposition.get(name, &[("topic", topic)]);
+    assert_eq!(value("kafka_topic_retention_seconds", "shape-kept"), None);
+    assert_eq!(value("kafka_topic_min_insync_replicas", "shape-kept"), Some(2.0));
+    let first = [("topic", "shape-kept"), ("partition", "0")];
+    assert_eq!(exposition.get("kafka_topic_partition_under_min_isr", &first), Some(1.0));
+    assert_eq!(value("kafka_topic_retention_seconds", "shape-both"), Some(90.5));
 }
 
 /// Offsets are arithmetic: records that compaction took away still count.

@@ -31,8 +31,8 @@ use super::{
     AclOperation, Authorized, Cause, ClientSettings, GroupReply, KafkaApi, KafkaClient, KafkaError, Operation, Target,
 };
 use crate::model::{
-    BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, ConnectionStats, GroupListing, ListedPartition,
-    OffsetSpec, TimedPartition, TopicDescription, TopicPartitions, TopicRows, TopicTimes,
+    BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, ConnectionStats, DescribedSettings, GroupListing,
+    ListedPartition, OffsetSpec, TimedPartition, TopicDescription, TopicPartitions, TopicRows, TopicTimes,
 };
 
 pub use self::member::PooledClient;
@@ -284,6 +284,16 @@ impl<C: PooledClient> KafkaApi for KafkaPool<C> {
         }
         let turn = self.turn(Operation::DescribeTopics, None)?;
         let answer = turn.client().describe_topics(topics).await;
+        turn.heard(&answer);
+        answer
+    }
+
+    async fn describe_configs(&self, topics: &[Arc<str>]) -> Result<Vec<DescribedSettings>, KafkaError> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        let turn = self.turn(Operation::DescribeConfigs, None)?;
+        let answer = turn.client().describe_configs(topics).await;
         turn.heard(&answer);
         answer
     }

@@ -167,6 +167,11 @@ impl KafkaApi for TestClient {
         self.site.kafka.describe_topics(topics).await
     }
 
+    async fn describe_configs(&self, topics: &[Arc<str>]) -> Result<Vec<DescribedSettings>, KafkaError> {
+        self.gate(Operation::DescribeConfigs, None).await?;
+        self.site.kafka.describe_configs(topics).await
+    }
+
     async fn list_groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError> {
         self.gate(Operation::ListGroups, Some(broker)).await?;
         self.site.kafka.list_groups(broker).await

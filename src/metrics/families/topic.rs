@@ -3,7 +3,7 @@
 use super::TopicItem;
 use crate::derive::Snapshot;
 use crate::metrics::exposition::{Samples, Value};
-use crate::model::Offset;
+use crate::model::{Offset, TopicSettings};
 use crate::state::Placement;
 
 pub(super) fn partitions(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
@@ -64,6 +64,30 @@ pub(super) fn leader_is_preferred(snapshot: &Snapshot, topic: &TopicItem<'_>, sa
 pub(super) fn under_replicated(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
     placements(snapshot, topic, samples, |placement| {
         knows_replicas(placement).then_some(placement.in_sync < placement.replicas)
+    });
+}
+
+/// The topic's settings, while the metadata may be shown.
+fn settings<'a>(snapshot: &Snapshot, topic: &TopicItem<'a>) -> Option<&'a TopicSettings> {
+    topic.table.settings.as_deref().filter(|_| snapshot.freshness.is_placed(topic.table))
+}
+
+pub(super) fn retention(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    if let Some(age) = settings(snapshot, topic).and_then(TopicSettings::deletes_after) {
+        samples.sample(&[&topic.table.name], age.as_secs_f64());
+    }
+}
+
+pub(super) fn min_insync_replicas(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    if let Some(settings) = settings(snapshot, topic) {
+        samples.sample(&[&topic.table.name], settings.min_insync_replicas);
+    }
+}
+
+pub(super) fn under_min_isr(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    let Some(settings) = settings(snapshot, topic) else { return };
+    placements(snapshot, topic, samples, |placement| {
+        knows_replicas(placement).then_some(placement.in_sync < settings.min_insync_replicas)
     });
 }
 

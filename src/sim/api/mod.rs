@@ -2,6 +2,7 @@
 
 mod api_versions;
 mod consumer_group_describe;
+mod describe_configs;
 mod describe_groups;
 mod find_coordinator;
 mod list_groups;
@@ -37,6 +38,8 @@ pub enum Api {
     ConsumerGroupDescribe,
     /// Key 9.
     OffsetFetch,
+    /// Key 32.
+    DescribeConfigs,
 }
 
 /// Numbers of an API, as in the schemas of Kafka's protocol: key, lowest and highest version served,
@@ -53,7 +56,7 @@ impl Api {
     pub(super) const COUNT: usize = Self::ALL.len();
 
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ApiVersions,
         Self::Metadata,
         Self::FindCoordinator,
@@ -62,6 +65,7 @@ impl Api {
         Self::DescribeGroups,
         Self::ConsumerGroupDescribe,
         Self::OffsetFetch,
+        Self::DescribeConfigs,
     ];
 
     /// The ranges of a 4.x broker, up to what the codec knows.
@@ -75,6 +79,7 @@ impl Api {
             Self::DescribeGroups => (15, 0, 6, 5),
             Self::ConsumerGroupDescribe => (69, 0, 1, 0),
             Self::OffsetFetch => (9, 1, 9, 6),
+            Self::DescribeConfigs => (32, 1, 4, 4),
         };
         Numbers { key, min, max, flexible }
     }
@@ -105,6 +110,7 @@ impl Api {
             Self::DescribeGroups => describe_groups::FIELDS,
             Self::ConsumerGroupDescribe => consumer_group_describe::FIELDS,
             Self::OffsetFetch => offset_fetch::FIELDS,
+            Self::DescribeConfigs => describe_configs::FIELDS,
         }
     }
 }
@@ -153,6 +159,7 @@ pub(super) fn answer(call: &Call<'_>, header: &Header, request: &Bytes) -> Resul
         Api::DescribeGroups => serve(header, body, |request| describe_groups::answer(call, request)),
         Api::ConsumerGroupDescribe => serve(header, body, |request| consumer_group_describe::answer(call, request)),
         Api::OffsetFetch => serve(header, body, |request| offset_fetch::answer(call, request)),
+        Api::DescribeConfigs => serve(header, body, |request| describe_configs::answer(call, request)),
     }
 }
 

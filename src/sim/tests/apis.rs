@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
 use kafka_protocol::messages::{
-    ApiVersionsRequest, ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DescribeGroupsRequest,
-    FindCoordinatorRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest,
+    ApiVersionsRequest, ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DescribeConfigsRequest,
+    DescribeGroupsRequest, FindCoordinatorRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetFetchRequest,
 };
 use kafka_protocol::protocol::{Decodable, StrBytes};
 
@@ -36,7 +38,7 @@ async fn api_versions_in_every_version_and_beyond() {
             request = request.with_client_software_name(text("a")).with_client_software_version(text("1"));
         }
         let response = client.call(version, &request).await.unwrap();
-        assert_eq!((response.error_code, response.api_keys.len()), (0, 8), "version {version}");
+        assert_eq!((response.error_code, response.api_keys.len()), (0, 9), "version {version}");
     }
     // A version from the future: answered in version 0, and the connection lives on.
     let mut bytes = encoded(4, 9, &ApiVersionsRequest::default());
@@ -88,6 +90,41 @@ async fn a_recreated_topic_has_a_new_id_and_the_old_one_is_unknown() {
     let after = client.call(12, &request).await.unwrap();
     assert_eq!(after.topics[0].error_code, code(ResponseError::UnknownTopicId));
     assert_ne!(cluster.world().topic("still").unwrap().id(), id.as_u128());
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn topics_tell_their_settings() {
+    let cluster = cluster().await;
+    cluster.edit(|world| world.set_min_insync("moving", 2).unwrap());
+    let mut client = Client::connect(&address(&cluster, 1)).await;
+    let resource = |kind, name, keys| {
+        DescribeConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(text(name))
+            .with_configuration_keys(keys)
+    };
+    for version in 1..=4 {
+        let asked = vec![
+            resource(2, "moving", Some(vec![text("min.insync.replicas"), text("no.such.setting")])),
+            resource(2, "still", None),
+            resource(2, "gone", None),
+            resource(4, "1", None),
+        ];
+        let answer = client.call(version, &DescribeConfigsRequest::default().with_resources(asked)).await.unwrap();
+        let codes: Vec<i16> = answer.results.iter().map(|result| result.error_code).collect();
+        let (gone, invalid) = (ResponseError::UnknownTopicOrPartition, ResponseError::InvalidRequest);
+        assert_eq!(codes, [0, 0, code(gone), code(invalid)], "version {version}");
+        let told = |place: usize| {
+            let configs = answer.results[place].configs.iter();
+            configs
+                .map(|config| (config.name.to_string(), config.value.clone().unwrap().to_string()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(0), [("min.insync.replicas".to_owned(), "2".to_owned())]);
+        assert_eq!(told(1)[0], ("retention.ms".to_owned(), "-1".to_owned()));
+        assert_eq!(told(1).len(), 5);
+    }
     cluster.stop().await;
 }
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::*;
 use crate::kafka::{ClientSettings, KafkaApi, KafkaClient};
 use crate::model::{
-    BrokerId, CommittedOffsets, GroupKind, KafkaCode, OffsetSpec, PartitionId, TopicPartitions, TopicTimes, WallTime,
+    BrokerId, CommittedOffsets, GroupKind, KafkaCode, NoSettings, OffsetSpec, PartitionId, TopicPartitions, TopicTimes,
+    WallTime,
 };
+use crate::sim::flow::Retention;
 use crate::sim::{Api, Fault, Outage};
 
 fn connect(cluster: &Cluster, request_timeout: Duration) -> KafkaClient {
@@ -95,6 +97,26 @@ async fn groups_are_listed_at_their_coordinators_and_described() {
     };
     assert_eq!(assigned("classic"), [("moving".to_owned(), 2, 6), ("still".to_owned(), 2, 2)].into());
     assert_eq!(assigned("modern"), [("moving".to_owned(), 2, 6)].into());
+    client.close().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_are_the_worlds() {
+    let cluster = cluster().await;
+    cluster.edit(|world| {
+        let age = Retention::Age { age: Duration::from_secs(3600), segment: Duration::from_secs(60) };
+        world.set_retention("moving", age).unwrap();
+        world.set_min_insync("moving", 2).unwrap();
+    });
+    let client = connect(&cluster, PATIENCE);
+    client.metadata().await.unwrap();
+    let rows = client.describe_configs(&[name("moving"), name("still"), name("gone")]).await.unwrap();
+    let told: BTreeMap<&str, _> = rows.iter().map(|row| (row.topic.as_ref(), &row.settings)).collect();
+    let moving = told["moving"].as_ref().unwrap();
+    assert_eq!((moving.deletes_after(), moving.min_insync_replicas), (Some(Duration::from_secs(3600)), 2));
+    assert_eq!(told["still"].as_ref().unwrap().deletes_after(), None);
+    assert_eq!(*told["gone"], Err(NoSettings::Code(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION)));
     client.close().await;
     cluster.stop().await;
 }

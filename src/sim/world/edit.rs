@@ -34,6 +34,8 @@ impl World {
             first_broker: BrokerIndex::try_from(self.topics_made % brokers).unwrap_or(0),
             flow: spec.flow,
             retention: spec.retention,
+            min_insync: spec.min_insync,
+            is_compacted: spec.is_compacted,
             start_ms: self.now_ms - millis(spec.history),
             first_offset: spec.first_offset,
         });
@@ -86,6 +88,11 @@ impl World {
     pub fn set_retention(&mut self, topic: &str, retention: Retention) -> Result<(), SimError> {
         let now_ms = self.now_ms;
         self.edit_topic(topic, |topic| topic.set_retention(now_ms, retention))
+    }
+
+    /// Changes a topic's `min.insync.replicas`.
+    pub fn set_min_insync(&mut self, topic: &str, replicas: u16) -> Result<(), SimError> {
+        self.edit_topic(topic, |topic| topic.set_min_insync(replicas))
     }
 
     /// Holds the last stable offset of a partition at `first_offset`, or lets it go.

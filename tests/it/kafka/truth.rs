@@ -28,6 +28,15 @@ pub(crate) struct TopicTruth {
     pub(crate) id: String,
     pub(crate) internal: bool,
     pub(crate) partitions: Vec<PartitionTruth>,
+    /// `retention.ms`, `cleanup.policy` and `min.insync.replicas`, as they are in force.
+    pub(crate) configs: BTreeMap<String, String>,
+}
+
+impl TopicTruth {
+    /// A setting that is a number.
+    pub(crate) fn number(&self, setting: &str) -> Option<f64> {
+        self.configs.get(setting)?.parse().ok()
+    }
 }
 
 /// A partition; offsets are absent when its leader is, or does not answer.
