@@ -18,3 +18,4 @@ pub mod report;
 pub mod schedule;
 pub mod sim;
 pub mod state;
+pub mod track;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use crate::collect::{CallLimits, CpuMeter, GroupScope, PollSettings, TopicScope};
 use crate::config::{
-    Budget, Cluster, CommitSource, Config, Granularity as Configured, NameFilter, Polling, PollingMode,
+    Budget, Cluster, CommitSource, Config, Granularity as Configured, Isolation, NameFilter, Polling, PollingMode,
+    Status, TimeLag as ConfiguredTimeLag,
 };
 use crate::kafka::{ClientSettings, KafkaError, KafkaPool, OffsetsStream};
 use crate::metrics::{ClusterSource, Granularity};
 use crate::model::{GroupState, NamePredicate};
 use crate::schedule::{self, BoundsOverride, BoundsRules, Rules};
 use crate::state::CollectorName;
+use crate::track::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 
 /// Sets up a cluster's connections. Nothing is asked yet.
 pub(super) fn connect(cluster: &Cluster, polling: &Polling) -> Result<KafkaPool, KafkaError> {
@@ -48,6 +50,7 @@ pub(super) fn poll_settings(
         groups: GroupScope {
             names: predicate(&cluster.groups.filter),
             states: GroupState::ALL.into_iter().filter(is_named).collect(),
+            read_committed: read_committed(cluster),
         },
         collectors: collectors(cluster),
         limit: limits.join(),
@@ -57,6 +60,37 @@ pub(super) fn poll_settings(
         rules: rules(cluster, config),
         commit_feed: None,
     }
+}
+
+/// The groups whose lag ends at the last stable offset.
+fn read_committed(cluster: &Cluster) -> NamePredicate {
+    let groups = cluster.groups.clone();
+    let isolations = || groups.overrides.iter().map(|rule| rule.isolation).chain([groups.isolation]);
+    if isolations().all(|isolation| isolation == Isolation::ReadUncommitted) {
+        return NamePredicate::nothing();
+    }
+    NamePredicate::new(move |group| groups.isolation_of(group) == Isolation::ReadCommitted)
+}
+
+/// How the cluster's past is judged, and where append times come from.
+pub(super) fn track_settings(cluster: &Cluster, config: &Config) -> TrackSettings {
+    let Status { intervals, allowed_lag, marker_slack, min_distance, abandoned_after } = config.status;
+    let topics = cluster.topics.clone();
+    let time_lag = TimeLagRule::new(move |topic| match topics.time_lag_of(topic) {
+        ConfiguredTimeLag::Auto => TimeLag::Auto,
+        ConfiguredTimeLag::History => TimeLag::History,
+        ConfiguredTimeLag::Broker => TimeLag::Broker,
+        ConfiguredTimeLag::Off => TimeLag::Off,
+    });
+    let status = StatusSettings {
+        intervals: u8::try_from(intervals).unwrap_or(u8::MAX),
+        allowed_lag,
+        marker_slack,
+        poll_distance: min_distance,
+        abandoned_after,
+        ..StatusSettings::default()
+    };
+    TrackSettings { status, time_lag }
 }
 
 /// How often the cluster is asked.
@@ -83,13 +117,12 @@ fn rules(cluster: &Cluster, config: &Config) -> Rules {
 
 /// What the web side is told.
 pub(super) fn source(cluster: &Cluster) -> ClusterSource {
-    ClusterSource {
-        labels: cluster.labels.clone(),
-        topic_granularity: granularity(cluster.topics.granularity),
-        group_granularity: granularity(cluster.groups.granularity),
-        collectors: collectors(cluster),
-        ..ClusterSource::new(cluster.name.as_deref(), cluster.bootstrap_servers.clone())
-    }
+    let mut source = ClusterSource::new(cluster.name.as_deref(), cluster.bootstrap_servers.clone());
+    source.labels.clone_from(&cluster.labels);
+    source.topic_granularity = granularity(cluster.topics.granularity);
+    source.group_granularity = granularity(cluster.groups.granularity);
+    source.collectors = collectors(cluster);
+    source
 }
 
 /// The collectors that are switched on; brokers and topics always are.
@@ -127,6 +160,26 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::config::tests::Fake;
+
+    #[test]
+    fn isolation_is_by_group() {
+        let yaml = "
+clusters:
+- bootstrap_servers: [b1:9092]
+  name: some
+  groups: {overrides: [{groups: ['^pay'], isolation: read_committed}]}
+- bootstrap_servers: [b1:9092]
+  name: other
+- bootstrap_servers: [b1:9092]
+  name: all
+  groups: {isolation: read_committed}
+";
+        let fake = Fake::default().file("k.yml", yaml);
+        let (config, _) = config::resolve(Some(Path::new("k.yml")), &[], &fake).unwrap();
+        let is_meant = |place: usize, group| read_committed(&config.clusters[place]).matches(group);
+        assert_eq!([0, 1, 2].map(|place| is_meant(place, "payments")), [true, false, true]);
+        assert_eq!([0, 1, 2].map(|place| is_meant(place, "orders")), [false, false, true]);
+    }
 
     #[test]
     fn overrides_are_for_names() {

@@ -12,8 +12,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::cluster;
+use super::memory::Memory;
 use super::poll::ClusterTask;
 use super::serve::ServeError;
+use super::state_file::{Memories, Remembers};
 use super::stop::{Stop, Stopper, stop_pair};
 use super::supervise::supervise;
 use crate::collect::{CallLimits, CpuMeter, SystemClock};
@@ -92,7 +94,8 @@ impl Clusters {
             leaving: Vec::new(),
         };
         for (settings, client) in config.clusters.iter().zip(connected) {
-            clusters.running.push(clusters.set_up(settings, client, config, None));
+            let memory = Memory::new(settings, config);
+            clusters.running.push(clusters.set_up(settings, client, config, None, memory));
         }
         Ok(clusters)
     }
@@ -100,6 +103,15 @@ impl Clusters {
     /// What the web side shows.
     pub(super) fn sources(&self) -> Vec<Arc<ClusterSource>> {
         self.running.iter().map(|running| running.task.source.clone()).collect()
+    }
+
+    /// What is remembered of each cluster, by its configured name.
+    pub(super) fn memories(&self) -> Memories {
+        let memory = |running: &Running| {
+            let memory: Arc<dyn Remembers> = running.task.memory.clone();
+            (running.task.source.name.clone(), memory)
+        };
+        self.running.iter().map(memory).collect()
     }
 
     /// The configuration that is in force, now and later.
@@ -148,7 +160,8 @@ impl Clusters {
                     && before.polling_of(&running.settings).max_age == config.polling_of(settings).max_age
             };
             let former = self.leaving.iter().find(is_former);
-            self.running.push(self.set_up(settings, client, &config, former));
+            let memory = self.remembered(settings, &config, former);
+            self.running.push(self.set_up(settings, client, &config, former, memory));
         }
         let place =
             |running: &Running| config.clusters.iter().position(|cluster| cluster.name == running.settings.name);
@@ -193,8 +206,30 @@ impl Clusters {
         }
     }
 
+    /// What is remembered of a cluster that is set up anew: all, where its last snapshot stands as well; else the histories
+    /// of its topics' ends, which are true whatever is exported, as long as it is the same cluster.
+    fn remembered(&self, settings: &Cluster, config: &Config, former: Option<&Running>) -> Arc<Memory> {
+        if let Some(former) = former {
+            former.task.memory.tracker().set_settings(cluster::track_settings(settings, config));
+            return former.task.memory.clone();
+        }
+        let memory = Memory::new(settings, config);
+        let is_same = |running: &&Running| {
+            running.settings.name == settings.name && running.settings.bootstrap_servers == settings.bootstrap_servers
+        };
+        self.leaving.iter().find(is_same).into_iter().for_each(|old| memory.import(old.task.memory.export()));
+        memory
+    }
+
     /// Puts a cluster together. What its `former` self has published stands until the first pass.
-    fn set_up(&self, settings: &Cluster, connected: Connected, config: &Config, former: Option<&Running>) -> Running {
+    fn set_up(
+        &self,
+        settings: &Cluster,
+        connected: Connected,
+        config: &Config,
+        former: Option<&Running>,
+        memory: Arc<Memory>,
+    ) -> Running {
         let Shared { own, tasks, feed, clock, cpu } = self.shared.clone();
         let source = Arc::new(cluster::source(settings));
         if let Some(former) = former {
@@ -214,6 +249,7 @@ impl Clusters {
             connections_beat: tasks.register("connections", Some(&source)),
             native_beat: tasks.register("librdkafka", Some(&source)),
             inherits: Arc::new(AtomicBool::new(former.is_some())),
+            memory,
             source,
             own,
             clock,

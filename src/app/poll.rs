@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::failures::Failures;
+use super::memory::Memory;
 use super::stream_log::{Line, StreamLog};
 use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
@@ -13,6 +14,7 @@ use crate::kafka::{FeedHealth, KafkaPool, Operation};
 use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task, catalogue};
 use crate::model::{BrokerId, Moment};
 use crate::state::World;
+use crate::track::Named;
 
 /// A poll thread that has not turned for so long does not touch its beat any more.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
@@ -37,6 +39,8 @@ pub(super) struct ClusterTask {
     pub(super) connections_beat: Task,
     /// The client's poll threads, of which the publisher tells.
     pub(super) native_beat: Task,
+    /// What is remembered of the cluster. It outlives the poller.
+    pub(super) memory: Arc<Memory>,
     /// Whether what is published comes from a poller that was replaced when the configuration changed.
     pub(super) inherits: Arc<AtomicBool>,
 }
@@ -87,6 +91,7 @@ impl ClusterTask {
         loop {
             tokio::time::sleep(TURN).await;
             self.publisher_beat.progress();
+            self.source.tick(self.clock.now().wall);
             let new_panics = self.client.poll_panics().saturating_sub(panics);
             (0..new_panics).for_each(|_| self.native_beat.panicked_inside());
             panics += new_panics;
@@ -144,7 +149,8 @@ impl ClusterTask {
 
     fn publish(&self, world: &World, report: &PassReport) {
         let previous = self.source.snapshot.load_full();
-        let snapshot = Snapshot::derive(world, previous.as_deref(), self.clock.now());
+        let mut snapshot = Snapshot::derive(world, previous.as_deref(), self.clock.now());
+        snapshot.outlook = self.memory.tracker().observe(&snapshot, &Named::Fresh);
         let error = report.errors.first().filter(|_| !world.up).map(|error| Arc::new(error.to_string()));
         self.source.last_error.store(error);
         self.source.connections.store(self.client.broker_stats());
@@ -275,6 +281,7 @@ mod tests {
     use crate::model::{Broker, BrokerId, ClusterMetadata, MaxAge};
     use crate::schedule::{BoundsRules, Budget, Rules};
     use crate::state::{CollectorName, Collectors};
+    use crate::track::TrackSettings;
 
     /// A task whose cluster does not exist; nothing here asks it.
     fn task(max_age: Duration) -> ClusterTask {
@@ -304,6 +311,7 @@ mod tests {
             publisher_beat: tasks.register("publisher", None),
             connections_beat: tasks.register("connections", None),
             native_beat: tasks.register("librdkafka", None),
+            memory: Memory::with(TrackSettings::default()),
             inherits: Arc::default(),
         }
     }

@@ -102,7 +102,12 @@ impl Reloader {
         notes
             .extend(changed.iter().map(|setting| format!("{setting} has changed: it needs a restart of the exporter")));
         // What runs on is what was there at the start: it is compared with again next time.
-        let config = Config { web: before.web.clone(), log: before.log.clone(), ..config };
+        let config = Config {
+            web: before.web.clone(),
+            log: before.log.clone(),
+            state_file: before.state_file.clone(),
+            ..config
+        };
         let changes = clusters.apply(config, &self.http).await.map_err(|error| error.to_string())?;
         self.shared.own.config_loaded(self.shared.clock.now().wall);
         notes.iter().for_each(|note| tracing::warn!("{note}"));
@@ -144,6 +149,7 @@ fn unreloadable(before: &Config, after: &Config) -> Vec<&'static str> {
         ("web.admin", web.admin != new.admin),
         ("log.format", before.log.format != after.log.format),
         ("log.level", before.log.level != after.log.level),
+        ("state_file", before.state_file != after.state_file),
     ];
     settings.into_iter().filter(|(_, differs)| *differs).map(|(setting, _)| setting).collect()
 }

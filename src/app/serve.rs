@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::clusters::{Clusters, Shared};
 use super::reload::{Reloader, Reread, Wishes};
+use super::state_file::{self, StateFile};
 use super::stop::{Signals, Stop, Stopper, stop_pair};
 use super::supervise::supervise;
 use crate::collect::{Clock, SystemClock};
@@ -25,6 +26,8 @@ use crate::metrics::{OwnMetrics, Task, Tasks};
 const POLLING_THREADS: usize = 2;
 /// How long shutdown waits for a reload to break off, and at the end for the web side. The clusters take 3.2 s at most.
 const SHUTDOWN_STEP: Duration = Duration::from_millis(1_200);
+/// How long the last writing of the state file may take. It goes on beside the end of the clusters.
+const SAVE_WITHIN: Duration = Duration::from_secs(3);
 /// How often a task with nothing to do shows that it turns.
 const TURN: Duration = Duration::from_secs(1);
 
@@ -115,13 +118,21 @@ async fn run(
         tracing::info!(%address, "listening on http://{address}{}", config.web.telemetry_path);
     }
     listening(&addresses);
+    let kept = config.state_file.clone();
+    let kept = kept.map(|path| Arc::new(StateFile::new(path, shared.own.clone(), shared.clock)));
+    if let Some(file) = &kept {
+        state_file::restore(file, clusters.memories()).await;
+    }
     clusters.start();
     start_watchdog(&tasks, clusters.config(), &stop);
     let clusters = Arc::new(Mutex::new(clusters));
+    if let Some(file) = &kept {
+        start_keeper(file.clone(), clusters.clone(), tasks.register("state file", None), &stop);
+    }
     let wishes = Arc::new(Mutex::new(Wishes { hangup: signals.take_hangup(), requests }));
     let task = tasks.register("reload", None);
     start_reloader(Reloader { clusters: clusters.clone(), reread, http: state, wishes, shared, task }, &stop);
-    wait_and_stop(signals, stopper, &clusters, web).await
+    wait_and_stop(signals, stopper, &clusters, web, kept).await
 }
 
 /// What the clusters, the web side and the reloads share.
@@ -211,12 +222,26 @@ fn start_reloader(reloader: Reloader, stop: &Stop) {
     tokio::spawn(async move { supervise(&reloader.task, stop, || reloader.clone().run()).await });
 }
 
+/// Starts what writes the state file now and then.
+fn start_keeper(file: Arc<StateFile>, clusters: Arc<Mutex<Clusters>>, task: Task, stop: &Stop) {
+    let stop = stop.clone();
+    let keep = move |task: Task| {
+        let (file, clusters) = (file.clone(), clusters.clone());
+        async move {
+            let memories = || async { clusters.lock().await.memories() };
+            state_file::keep(file, task, memories).await;
+        }
+    };
+    tokio::spawn(async move { supervise(&task, stop, || keep(task.clone())).await });
+}
+
 /// Waits for a signal, then ends everything within seconds, whatever the brokers do.
 async fn wait_and_stop(
     mut signals: Signals,
     stopper: Stopper,
     clusters: &Mutex<Clusters>,
     mut web: oneshot::Receiver<io::Result<()>>,
+    kept: Option<Arc<StateFile>>,
 ) -> Result<(), ServeError> {
     let failure = tokio::select! {
         signal = signals.first() => {
@@ -232,7 +257,15 @@ async fn wait_and_stop(
     // A reload that is under way is broken off, and leaves the clusters to be stopped here.
     stopper.stop();
     if let Ok(mut clusters) = timeout(SHUTDOWN_STEP, clusters.lock()).await {
-        clusters.stop().await;
+        let memories = clusters.memories();
+        let save = async {
+            if let Some(file) = &kept
+                && timeout(SAVE_WITHIN, state_file::save(file, memories)).await.is_err()
+            {
+                tracing::warn!("the state file could not be written in time: the one before stands");
+            }
+        };
+        tokio::join!(clusters.stop(), save);
     }
     if failure.is_none() {
         let _ = timeout(SHUTDOWN_STEP, web).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::appended;
 use super::cluster::{Cluster, Condition};
 use super::dice::Dice;
 use super::history::Ms;
@@ -18,7 +19,7 @@ use crate::kafka::{Cause, GroupReply, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{
     Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription,
     GroupKind, GroupListing, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId, PartitionMetadata,
-    TopicAssignment, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows,
+    TimedPartition, TopicAssignment, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows, TopicTimes,
 };
 
 /// A call without an answer ends after this, as the client's does.
@@ -418,14 +419,35 @@ fn offsets(
             };
             if let Ok(log) = offset {
                 let place = (topic.clone(), id.0);
-                asked.news.push(match spec {
-                    OffsetSpec::Earliest => News::Start(place, asked.told(topic, log.start)),
-                    _ => News::End(place, asked.told(topic, log.end)),
-                });
+                match spec {
+                    OffsetSpec::Earliest => asked.news.push(News::Start(place, asked.told(topic, log.start))),
+                    OffsetSpec::Latest => asked.news.push(News::End(place, asked.told(topic, log.end))),
+                    // No transaction is ever open here, and a last stable offset is not shown by itself.
+                    OffsetSpec::LastStable => {}
+                }
             }
             let value = offset.map(|log| if spec == OffsetSpec::Earliest { log.start } else { log.end });
             let offset = value.and_then(|value| Offset::new(value).ok_or(KafkaCode::LOCAL_NO_OFFSET));
             rows.push(ListedPartition { partition: *id, offset });
+        }
+        answer.push(TopicRows { topic: topic.clone(), rows });
+    }
+    answer
+}
+
+fn times(asked: &mut Asked<'_>, broker: BrokerId, times: &[TopicTimes]) -> Vec<TopicRows<TimedPartition>> {
+    let mut answer = Vec::new();
+    for TopicTimes { topic, partitions } in times {
+        let mut rows = Vec::new();
+        for (id, time) in partitions {
+            let Ok(trouble) = asked.row() else { continue };
+            let found = match (trouble, asked.scene.cluster.partition(topic, id.0)) {
+                (Some(code), _) => Err(code),
+                (None, None) => Err(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION),
+                (None, Some(known)) if known.leader.now() != Some(broker) => Err(KafkaCode::NOT_LEADER_OR_FOLLOWER),
+                (None, Some(known)) => Ok(appended::first_since(&known.log, *time)),
+            };
+            rows.push(TimedPartition { partition: *id, found });
         }
         answer.push(TopicRows { topic: topic.clone(), rows });
     }
@@ -488,6 +510,15 @@ impl KafkaApi for ChaosKafka {
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicRows<ListedPartition>>, KafkaError> {
         let answer = |asked: &mut Asked<'_>, broker| Ok(offsets(asked, broker, spec, partitions));
+        self.ask(Operation::ListOffsets, Target::Broker(leader), answer).await
+    }
+
+    async fn offsets_at(
+        &self,
+        leader: BrokerId,
+        times: &[TopicTimes],
+    ) -> Result<Vec<TopicRows<TimedPartition>>, KafkaError> {
+        let answer = |asked: &mut Asked<'_>, broker| Ok(self::times(asked, broker, times));
         self.ask(Operation::ListOffsets, Target::Broker(leader), answer).await
     }
 }

@@ -25,6 +25,11 @@ impl<T: PartialEq + Copy> History<T> {
         self.points.last().map(|(_, value)| *value).unwrap()
     }
 
+    /// Every value that it had, with when it came, oldest first.
+    pub(super) fn points(&self) -> impl Iterator<Item = (Ms, T)> + '_ {
+        self.points.iter().copied()
+    }
+
     /// Since when it is what it is now.
     pub(super) fn since(&self) -> Ms {
         self.points.last().map_or(0, |(at, _)| *at)

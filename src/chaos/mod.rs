@@ -8,6 +8,7 @@
 #![allow(clippy::cast_possible_wrap, reason = "counts in these tests are small")]
 
 mod agree;
+mod appended;
 mod check;
 mod cluster;
 mod dice;

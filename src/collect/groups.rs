@@ -24,6 +24,7 @@ pub(super) fn apply_lists(world: &mut World, scheduler: &mut Scheduler, lists: &
         let state_is_shown = scope.states.is_empty() || scope.states.contains(&listing.state);
         state_is_shown && scope.names.matches(&listing.group)
     });
+    world.groups.set_read_committed(|name| scope.read_committed.matches(name));
     for group in world.groups.iter() {
         scheduler.group_entry(&group.name, group.coordinator);
     }

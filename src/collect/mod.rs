@@ -13,6 +13,7 @@ mod pass;
 mod plan;
 mod report;
 mod settings;
+mod stable;
 mod stream;
 mod streamed;
 mod topics;

@@ -1,6 +1,6 @@
 //! What the answers of a pass tell the scheduler: what moves, what stands still, what failed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::clock::Clock;
@@ -28,6 +28,8 @@ pub(super) struct Offsets {
     asked: BTreeSet<TopicIx>,
     /// The topics of which an end fell.
     pub(super) fell: Vec<Arc<str>>,
+    /// The topics of which a last stable offset was asked for and not told, with the reason.
+    pub(super) not_stable: BTreeMap<TopicIx, Answer>,
 }
 
 /// Whether to look at the brokers before the next main tick: leaders and coordinators may have moved. Less and less
@@ -231,6 +233,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let members = group.membership.as_ref().map(|membership| (membership.members, membership.is_simple));
         let has_members = members.is_some_and(|(members, _)| members > 0);
         let is_held = has_members && is_behind(&self.world, group, topic);
+        let is_read_committed = group.is_read_committed;
         if let Some(item) = self.scheduler.group_mut(&outcome.group) {
             let stood_still = item.known_topic(topic).is_some_and(|item| !item.pace.is_moving());
             if stood_still && changed {
@@ -241,8 +244,12 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
                 item.membership.wake();
             }
         }
+        let not_stable = ends.not_stable.get(&topic).filter(|_| is_read_committed);
         if changed || ends.moved.contains(&topic) || is_held {
             Answer::Moved
+        } else if let Some(failure) = not_stable {
+            // Its lag is not known: it is asked for again as if its commits had failed.
+            *failure
         } else if change.is_some_and(|change| change.failed) {
             Answer::Failed
         } else {

@@ -11,7 +11,7 @@ use super::report::PassReport;
 use crate::kafka::{Cause, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{BrokerId, KafkaCode, ListedPartition, MaxAge, OffsetSpec, PartitionId, TopicPartitions, TopicRows};
 use crate::schedule::Answer;
-use crate::state::{CollectorName, ReadAt, TopicIx, World};
+use crate::state::{CollectorName, ReadAt, TopicIx, TopicTable, World};
 
 /// Partitions a ListOffsets call. librdkafka merges answers in quadratic time and a call has a fixed cost:
 /// measured, 100 to 250 cost least, for the broker as well.
@@ -46,6 +46,11 @@ impl Outcome {
         }
     }
 
+    /// What went wrong with a part of it, if anything did.
+    pub(super) fn failure(&self) -> Option<Answer> {
+        self.failure
+    }
+
     /// Whether a part of it was not told.
     pub(super) fn is_incomplete(&self) -> bool {
         self.failure.is_some()
@@ -69,21 +74,40 @@ pub(super) fn failure_answer(error: &KafkaError) -> Answer {
     }
 }
 
-/// Asks for one kind of offset of the partitions of some topics, as far as they have leaders, and takes the answers in.
-/// `max_age` says how old a topic's may get. Returns what became of each topic that was asked for.
+/// The partitions whose offsets are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which<'a> {
+    /// All of these topics; of sampled ones those of the sample.
+    Topics(&'a BTreeSet<TopicIx>),
+    /// These, by topic and place.
+    Places(&'a BTreeSet<(TopicIx, usize)>),
+}
+
+impl Which<'_> {
+    /// The topics, each once or oftener.
+    fn topics(&self) -> Box<dyn Iterator<Item = TopicIx> + '_> {
+        match self {
+            Self::Topics(topics) => Box::new(topics.iter().copied()),
+            Self::Places(places) => Box::new(places.iter().map(|(ix, _)| *ix)),
+        }
+    }
+}
+
+/// Asks for one kind of offset of some partitions, as far as they have leaders, and takes the answers in. `max_age` says
+/// how old a topic's may get. Returns what became of each topic that was asked for.
 pub(super) async fn ask<K: KafkaApi>(
     asker: &Asker<K>,
     world: &mut World,
     spec: OffsetSpec,
-    topics: &BTreeSet<TopicIx>,
+    which: Which<'_>,
     max_age: impl Fn(TopicIx) -> MaxAge,
     read: ReadAt,
     report: &mut PassReport,
 ) -> HashMap<TopicIx, Outcome> {
-    let plan = plan(world, topics);
+    let plan = plan(world, which);
     plan.iter().for_each(|(leader, calls)| report.count_requests(*leader, calls.len()));
     // A topic of which no partition has a leader cannot move.
-    let mut outcomes: HashMap<TopicIx, Outcome> = topics.iter().map(|ix| (*ix, Outcome::default())).collect();
+    let mut outcomes: HashMap<TopicIx, Outcome> = which.topics().map(|ix| (ix, Outcome::default())).collect();
     let mut answers = pin!(asker.answers(plan, |leader, partitions: Vec<TopicPartitions>| async move {
         let call = asker.api.list_offsets(leader, spec, &partitions);
         let result: Result<Rows, KafkaError> = asker.broker(Operation::ListOffsets, Target::Broker(leader), call).await;
@@ -143,14 +167,24 @@ fn note_rows(
     }
 }
 
-/// The partitions of some topics by leader, in lists of a bounded length. Of sampled topics those of the sample.
-fn plan(world: &World, topics: &BTreeSet<TopicIx>) -> BTreeMap<BrokerId, Vec<Vec<TopicPartitions>>> {
+/// The partitions by leader, in lists of a bounded length.
+fn plan(world: &World, which: Which<'_>) -> BTreeMap<BrokerId, Vec<Vec<TopicPartitions>>> {
     let mut plan: BTreeMap<BrokerId, Queue> = BTreeMap::new();
-    for table in topics.iter().filter_map(|ix| world.topic(*ix)) {
-        for (place, placement) in table.placements.iter().enumerate().take(table.asked()) {
-            if let (Some(leader), Some(partition)) = (placement.leader, PartitionId::from_index(place)) {
-                plan.entry(leader).or_default().push(&table.name, partition);
+    let mut add = |table: &TopicTable, place: usize| {
+        let leader = table.placements.get(place).and_then(|placement| placement.leader);
+        if let (Some(leader), Some(partition)) = (leader, PartitionId::from_index(place)) {
+            plan.entry(leader).or_default().push(&table.name, partition);
+        }
+    };
+    match which {
+        Which::Topics(topics) => {
+            for table in topics.iter().filter_map(|ix| world.topic(*ix)) {
+                (0..table.asked()).for_each(|place| add(table, place));
             }
+        }
+        Which::Places(places) => {
+            let places = places.iter().filter_map(|(ix, place)| Some((world.topic(*ix)?, *place)));
+            places.for_each(|(table, place)| add(table, place));
         }
     }
     plan.into_iter().map(|(leader, queue)| (leader, queue.calls)).collect()

@@ -1,14 +1,14 @@
 //! One pass over a cluster, in the order that keeps its numbers coherent.
 //!
 //! Metadata, then every broker's list of groups, then log starts, then group descriptions, then commits, then ends:
-//! a log start is read before the commit that it is compared with, and an end after it. So no lag is ever negative by
+//! a log start is read before the commit that it is compared with, and an end after it, the last stable end included. So no lag is ever negative by
 //! a race, and nothing counts as lost that the group read meanwhile.
 //!
 //! What of it is asked for is the plan's business. When ends turn out to have moved that were thought to stand still, a
 //! second sweep reads the commits on them and the ends again: a sweep has a round of its own, and a lag pairs only what
 //! one round read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,10 +21,10 @@ use super::report::PassReport;
 use super::settings::PollSettings;
 use super::stream::StreamTable;
 use super::topics::Topics;
-use super::{commits, groups, offsets, streamed};
+use super::{commits, groups, offsets, stable, streamed};
 use crate::kafka::KafkaApi;
 use crate::model::{BrokerId, Moment, OffsetSpec};
-use crate::schedule::{Cost, Rhythm, Schedule, Scheduler};
+use crate::schedule::{Answer, Cost, Rhythm, Schedule, Scheduler};
 use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, TopicIx, World};
 
 /// Polls one cluster.
@@ -200,7 +200,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         self.offsets(OffsetSpec::Earliest, &sweep.starts, report).await;
         self.describe(&sweep.describe, report).await;
         let asked = self.commits(sweep.commits, report).await;
-        let ends = self.ends(&sweep.ends, report).await;
+        let mut ends = self.ends(&sweep.ends, report).await;
+        ends.not_stable = self.stable_ends(&asked, report).await;
         self.observe_commits(&asked, &ends, report);
         self.moved_unasked(&asked, &ends)
     }
@@ -218,7 +219,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let (started, read) = (Instant::now(), self.read_at());
         let scheduler = &self.scheduler;
         let max_age = |topic| scheduler.topic_max_age(topic, spec);
-        let outcomes = offsets::ask(&self.asker, &mut self.world, spec, topics, max_age, read, report).await;
+        let which = offsets::Which::Topics(topics);
+        let outcomes = offsets::ask(&self.asker, &mut self.world, spec, which, max_age, read, report).await;
         report.ran(CollectorName::Offsets, started);
         report.offsets(spec).took += started.elapsed();
         self.observe_offsets(spec, &outcomes, report)
@@ -267,6 +269,25 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             report.ran(CollectorName::Topics, started);
         }
         ends
+    }
+
+    /// Asks for the last stable offsets that the commits of this round are to be set against, after the ends. Returns the
+    /// topics of which one was not told, with the reason.
+    async fn stable_ends(&mut self, asked: &[commits::Outcome], report: &mut PassReport) -> BTreeMap<TopicIx, Answer> {
+        let unfinished = stable::unfinished(&self.world, asked, self.world.round);
+        if unfinished.is_empty() {
+            return BTreeMap::new();
+        }
+        let (started, read, spec) = (Instant::now(), self.read_at(), OffsetSpec::LastStable);
+        let scheduler = &self.scheduler;
+        let max_age = |topic| scheduler.topic_max_age(topic, spec);
+        let which = offsets::Which::Places(&unfinished);
+        let outcomes = offsets::ask(&self.asker, &mut self.world, spec, which, max_age, read, report).await;
+        report.ran(CollectorName::Offsets, started);
+        let used = report.offsets(spec);
+        used.took += started.elapsed();
+        used.misses += u64::try_from(unfinished.len()).unwrap_or(u64::MAX);
+        outcomes.iter().filter_map(|(ix, outcome)| Some((*ix, outcome.failure()?))).collect()
     }
 
     fn conclude(&mut self, looked: bool, report: &mut PassReport) {

@@ -92,10 +92,10 @@ impl PassReport {
         }
     }
 
-    /// The account of one kind of offset.
+    /// The account of one kind of offset; last stable offsets are ends of another kind.
     pub(super) fn offsets(&mut self, spec: OffsetSpec) -> &mut CacheUse {
         match spec {
-            OffsetSpec::Latest => &mut self.ends,
+            OffsetSpec::Latest | OffsetSpec::LastStable => &mut self.ends,
             OffsetSpec::Earliest => &mut self.starts,
         }
     }

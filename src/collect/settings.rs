@@ -26,6 +26,8 @@ pub struct GroupScope {
     pub names: NamePredicate,
     /// By state; empty: all states.
     pub states: Vec<GroupState>,
+    /// Those of them that read committed records only (KIP-98): their lag ends at the last stable offset.
+    pub read_committed: NamePredicate,
 }
 
 /// What a poller of one cluster is told.
@@ -55,7 +57,11 @@ impl PollSettings {
     pub(crate) fn of_everything(max_in_flight: usize, breaker_seed: u64, rules: Rules) -> Self {
         Self {
             topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
-            groups: GroupScope { names: NamePredicate::everything(), states: Vec::new() },
+            groups: GroupScope {
+                names: NamePredicate::everything(),
+                states: Vec::new(),
+                read_committed: NamePredicate::nothing(),
+            },
             collectors: CollectorName::ALL.to_vec(),
             limit: super::CallLimits::new(max_in_flight).join(),
             breaker_seed,

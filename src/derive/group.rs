@@ -2,6 +2,9 @@
 //!
 //! A lag pairs a commit with an end offset of the same pass, read after it. When one half of the pair fails to come,
 //! the last whole pair stands until it is older than the maximum age; halves of different passes are never mixed.
+//!
+//! What a group that reads committed records only can read ends at the last stable offset (KIP-98). Where that is not
+//! known its lag is not known either: the high watermark would count records that nobody may read yet.
 
 use std::sync::Arc;
 
@@ -92,13 +95,22 @@ impl GroupMeaning {
         meaning
     }
 
+    /// A group of which nothing is derived yet, without its commits.
+    pub(crate) fn of_nothing(table: &GroupTable) -> Self {
+        let table = Arc::new(GroupTable { commits: None, membership: None, ..table.clone() });
+        Self { table, rows: Vec::new(), topics: Vec::new(), max_lag: None, valid_until: None }
+    }
+
     fn add_commits(&mut self, commits: &CommitTable, world: &World, previous: Option<&Self>, freshness: &Freshness) {
         self.rows.reserve_exact(commits.partitions.len());
         self.topics.reserve_exact(commits.segments.len());
         for segment in &commits.segments {
             let topic = world.topic(segment.topic).map(AsRef::as_ref);
+            let is_read_committed = self.table.is_read_committed;
+            // What was derived under another isolation is another number.
+            let previous = previous.filter(|previous| previous.table.is_read_committed == is_read_committed);
             let before = previous.and_then(|previous| Before::find(previous, segment, topic));
-            let context = Context { commits, segment, topic, before, freshness };
+            let context = Context { commits, segment, topic, is_read_committed, before, freshness };
             let derived = context.derive(&mut self.rows);
             self.max_lag = self.max_lag.max(derived.max_lag);
             self.topics.push(derived);
@@ -156,6 +168,8 @@ struct Context<'a> {
     commits: &'a CommitTable,
     segment: &'a Segment,
     topic: Option<&'a TopicTable>,
+    /// Whether what can be read ends at the last stable offset.
+    is_read_committed: bool,
     before: Option<Before<'a>>,
     freshness: &'a Freshness,
 }
@@ -231,7 +245,18 @@ impl Context<'_> {
         let same_pass = is_of_this_life && of_end.round == self.segment.round && of_start.at <= self.segment.at;
         let same_life = self.segment.at >= topic.history_since;
         let stands = || same_life && self.freshness.stands_still(topic, place);
-        (same_pass || stands()).then_some((committed, start, end))
+        let readable = self.readable_end(topic, place, committed, end)?;
+        (same_pass || stands()).then_some((committed, start, readable))
+    }
+
+    /// Where what the group can read ends. A last stable offset goes only with the end beside which it was read: it stands
+    /// still no longer than that. Who has read up to the high watermark has read all, wherever transactions begin.
+    fn readable_end(&self, topic: &TopicTable, place: usize, committed: Offset, end: Offset) -> Option<Offset> {
+        if !self.is_read_committed || committed >= end {
+            return Some(end);
+        }
+        let stable = self.freshness.stable_end(topic, place)?;
+        (topic.stable_ends[place].round == topic.ends[place].round).then(|| stable.min(end))
     }
 
     /// Adds up what was lost. The log start must not be newer than the commit, or what the group read meanwhile would

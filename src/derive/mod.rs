@@ -3,12 +3,16 @@
 mod expiry;
 mod group;
 mod lag;
+mod outlook;
 mod snapshot;
+mod standing;
 mod topic;
 
 pub use group::{GroupMeaning, RowLag, TopicLag};
 pub use lag::{lag, lost};
+pub use outlook::{GroupOutlook, GroupTopicOutlook, Outlook, RowOutlook, Verdict};
 pub use snapshot::{Freshness, Snapshot};
+pub use standing::{Standing, TopicStanding};
 pub use topic::TopicMeaning;
 
 #[cfg(test)]

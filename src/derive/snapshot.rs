@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::expiry::valid_until;
-use super::{GroupMeaning, TopicMeaning};
-use crate::model::{Instants, MaxAge, Moment, Offset};
+use super::{GroupMeaning, Outlook, Standing, TopicMeaning};
+use crate::model::{Instants, MaxAge, Moment, Offset, WallTime};
 use crate::state::{CommitTable, GroupTable, Membership, Reading, Segment, TopicIx, TopicTable, World};
 
 /// Decides whether a value is young enough to be shown.
@@ -47,6 +47,12 @@ impl Freshness {
         self.offset(table, place, &table.ends[place])
     }
 
+    /// A partition's last stable offset, when it was asked for and may be shown.
+    #[must_use]
+    pub fn stable_end(&self, table: &TopicTable, place: usize) -> Option<Offset> {
+        self.offset(table, place, table.stable_ends.get(place)?)
+    }
+
     /// A partition's log start offset, when it may be shown.
     #[must_use]
     pub fn start(&self, table: &TopicTable, place: usize) -> Option<Offset> {
@@ -84,6 +90,8 @@ pub struct Snapshot {
     pub derived_at: Instants,
     /// What may be shown.
     pub freshness: Freshness,
+    /// What the past says about it.
+    pub outlook: Arc<Outlook>,
     /// Until when all of this may be shown; `None`: for ever.
     valid_until: Option<Moment>,
 }
@@ -108,7 +116,23 @@ impl Snapshot {
         });
         let groups: Vec<Arc<GroupMeaning>> = groups.collect();
         let valid_until = valid_until(world, &groups, &freshness);
-        Self { world: world.clone(), topics, groups, derived_at: now, freshness, valid_until }
+        let outlook = previous.map(|previous| previous.outlook.clone()).unwrap_or_default();
+        Self { world: world.clone(), topics, groups, derived_at: now, freshness, outlook, valid_until }
+    }
+
+    /// How the groups stand at a time, ordered by name.
+    pub fn standings(&self, now: WallTime) -> impl Iterator<Item = Standing<'_>> {
+        (0..self.groups.len()).filter_map(move |place| Standing::of(self, place, now))
+    }
+
+    /// How one group stands at a time.
+    #[must_use]
+    pub fn standing(&self, name: &str, now: WallTime) -> Option<Standing<'_>> {
+        Standing::of(self, self.place(name)?, now)
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.groups.binary_search_by(|group| group.table.name.as_ref().cmp(name)).ok()
     }
 
     /// Whether something that this shows has become too old: it is to be derived anew.
@@ -120,8 +144,7 @@ impl Snapshot {
     /// A group by name.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<&Arc<GroupMeaning>> {
-        let place = self.groups.binary_search_by(|group| group.table.name.as_ref().cmp(name)).ok()?;
-        self.groups.get(place)
+        self.groups.get(self.place(name)?)
     }
 
     /// The sums of an existing topic.

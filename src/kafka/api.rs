@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::KafkaError;
 use crate::model::{
     BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, GroupDescription, GroupListing, ListedPartition,
-    OffsetSpec, TopicDescription, TopicPartitions, TopicRows,
+    OffsetSpec, TimedPartition, TopicDescription, TopicPartitions, TopicRows, TopicTimes,
 };
 
 /// One group's part of a DescribeGroups answer.
@@ -72,7 +72,7 @@ pub trait KafkaApi: Send + Sync + 'static {
         partitions: Option<&[TopicPartitions]>,
     ) -> impl Future<Output = Result<CommittedOffsets, KafkaError>> + Send;
 
-    /// The start or end offsets of partitions that share a leader. Ask for 100 to 250 at once.
+    /// The start, end or last stable offsets of partitions that share a leader. Ask for 100 to 250 at once.
     ///
     /// # Errors
     /// When the leader does not answer in time; a single partition's failure is in its row.
@@ -82,4 +82,16 @@ pub trait KafkaApi: Send + Sync + 'static {
         spec: OffsetSpec,
         partitions: &[TopicPartitions],
     ) -> impl Future<Output = Result<Vec<TopicRows<ListedPartition>>, KafkaError>> + Send;
+
+    /// Which records times map to (ListOffsets by timestamp), in partitions that share a leader: the first record in the
+    /// log whose timestamp is not before the time. Timestamps need not be in order: with `CreateTime` they are the
+    /// producers'. A partition at most once per call; ask for 100 to 250 at once.
+    ///
+    /// # Errors
+    /// When the leader does not answer in time; a single partition's failure is in its row.
+    fn offsets_at(
+        &self,
+        leader: BrokerId,
+        times: &[TopicTimes],
+    ) -> impl Future<Output = Result<Vec<TopicRows<TimedPartition>>, KafkaError>> + Send;
 }

@@ -17,7 +17,7 @@ use super::threads::{MetadataAnswer, Shared};
 use super::{Cause, ClientSettings, GroupReply, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{
     BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, ConnectionStats, GroupListing, KafkaCode,
-    ListedPartition, OffsetSpec, TopicDescription, TopicPartitions, TopicRows,
+    ListedPartition, OffsetSpec, TimedPartition, TopicDescription, TopicPartitions, TopicRows, TopicTimes,
 };
 
 /// How long `close` waits for librdkafka's threads.
@@ -153,6 +153,13 @@ impl KafkaClient {
 
     fn outer_limit(&self) -> Duration {
         2 * self.request_timeout + GRACE
+    }
+
+    /// A leader did not answer a ListOffsets.
+    fn silence(&self, leader: BrokerId) -> KafkaError {
+        let failure =
+            Failure { code: KafkaCode::LOCAL_TIMED_OUT, text: "the leader did not answer in time".to_owned() };
+        self.explain(failure, Operation::ListOffsets, Target::Broker(leader))
     }
 
     /// Adds to a silence why the connection failed, when that is known.
@@ -332,23 +339,45 @@ impl KafkaApi for KafkaClient {
         match self.ask(question, submit, Event::offsets).await {
             // None of the partitions has a leader, which says nothing of the broker.
             Err(error) if error.code() == Some(KafkaCode::LOCAL_NOENT) => Ok(leaderless(partitions)),
-            Ok(rows) if is_silence(&rows) => {
-                let text = "the leader did not answer in time".to_owned();
-                let failure = Failure { code: KafkaCode::LOCAL_TIMED_OUT, text };
-                Err(self.explain(failure, Operation::ListOffsets, Target::Broker(leader)))
-            }
+            Ok(rows) if is_silence(&rows, |row| row.offset.err()) => Err(self.silence(leader)),
+            answer => answer,
+        }
+    }
+
+    async fn offsets_at(
+        &self,
+        leader: BrokerId,
+        times: &[TopicTimes],
+    ) -> Result<Vec<TopicRows<TimedPartition>>, KafkaError> {
+        if times.iter().all(|topic| topic.partitions.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let mut question = Question::to(leader, Operation::ListOffsets);
+        // As in `list_offsets`.
+        question.broker = None;
+        let submit = |handle: &Handle, manner: &Manner| handle.offsets_at(manner, times);
+        match self.ask(question, submit, Event::times).await {
+            Err(error) if error.code() == Some(KafkaCode::LOCAL_NOENT) => Ok(timeless(times)),
+            Ok(rows) if is_silence(&rows, |row| row.found.err()) => Err(self.silence(leader)),
             answer => answer,
         }
     }
 }
 
 /// librdkafka tells of a leader that never answered by rows without an offset and without an error.
-fn is_silence(rows: &[TopicRows<ListedPartition>]) -> bool {
-    rows.iter().flat_map(|topic| &topic.rows).all(|row| row.offset == Err(KafkaCode::LOCAL_NO_OFFSET))
+fn is_silence<R>(rows: &[TopicRows<R>], failure: impl Fn(&R) -> Option<KafkaCode>) -> bool {
+    rows.iter().flat_map(|topic| &topic.rows).all(|row| failure(row) == Some(KafkaCode::LOCAL_NO_OFFSET))
 }
 
 fn leaderless(partitions: &[TopicPartitions]) -> Vec<TopicRows<ListedPartition>> {
     let row = |partition: &_| ListedPartition { partition: *partition, offset: Err(KafkaCode::LEADER_NOT_AVAILABLE) };
     let rows = |topic: &TopicPartitions| topic.partitions.iter().map(row).collect();
     partitions.iter().map(|topic| TopicRows { topic: topic.topic.clone(), rows: rows(topic) }).collect()
+}
+
+fn timeless(times: &[TopicTimes]) -> Vec<TopicRows<TimedPartition>> {
+    let row =
+        |(partition, _): &_| TimedPartition { partition: *partition, found: Err(KafkaCode::LEADER_NOT_AVAILABLE) };
+    let rows = |topic: &TopicTimes| topic.partitions.iter().map(row).collect();
+    times.iter().map(|topic| TopicRows { topic: topic.topic.clone(), rows: rows(topic) }).collect()
 }

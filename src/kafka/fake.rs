@@ -10,7 +10,8 @@ use super::{Cause, GroupReply, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{
     Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription,
     GroupKind, GroupListing, GroupState, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId,
-    PartitionMetadata, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows,
+    PartitionMetadata, TimedPartition, TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows,
+    TopicTimes, WallTime,
 };
 
 /// The facts of the cluster.
@@ -24,8 +25,13 @@ pub(crate) struct World {
     pub(crate) topics: BTreeMap<Arc<str>, FakeTopic>,
     /// The groups by name.
     pub(crate) groups: BTreeMap<Arc<str>, FakeGroup>,
+    /// The timestamps of the records that a partition holds from its log start on. One that is not here has none, as with
+    /// records of old message formats.
+    pub(crate) timestamps: BTreeMap<(Arc<str>, PartitionId), Vec<i64>>,
     /// Calls that fail: of this kind to this broker, or to any (`None`).
     pub(crate) failures: Vec<(Operation, Option<BrokerId>, Cause)>,
+    /// Why last stable offsets are not told.
+    pub(crate) no_stable: Option<KafkaCode>,
 }
 
 /// A topic.
@@ -48,6 +54,8 @@ pub(crate) struct FakePartition {
     pub(crate) replicas: Vec<BrokerId>,
     /// Log start and high watermark, or why they are not told.
     pub(crate) offsets: Result<(i64, i64), KafkaCode>,
+    /// Where the first open transaction begins.
+    pub(crate) open_transaction: Option<i64>,
 }
 
 /// A group.
@@ -70,6 +78,8 @@ pub(crate) struct Call {
     pub(crate) target: Target,
     /// How many topics, groups or partitions the question named.
     pub(crate) named: usize,
+    /// Which offset, where the question was for offsets of partitions.
+    pub(crate) spec: Option<OffsetSpec>,
 }
 
 /// The cluster.
@@ -87,9 +97,29 @@ impl World {
             leader: leader(place),
             replicas: leader(place).into_iter().collect(),
             offsets: Ok((*start, *end)),
+            open_transaction: None,
         });
         let topic = FakeTopic { id: self.topics.len() as u128 + 1, error: None, partitions: partitions.collect() };
         self.topics.entry(Arc::from(name)).insert_entry(topic).into_mut()
+    }
+
+    /// The first record of a partition that is not older than a time.
+    fn first_since(
+        &self,
+        leader: BrokerId,
+        topic: &Arc<str>,
+        partition: PartitionId,
+        time: WallTime,
+    ) -> Result<Option<(Offset, WallTime)>, KafkaCode> {
+        let known = self.topics.get(topic).and_then(|topic| topic.partitions.get(partition.index()?));
+        let known = known.ok_or(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        if known.leader != Some(leader) {
+            return Err(KafkaCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        let (start, end) = known.offsets?;
+        let stamps = self.timestamps.get(&(topic.clone(), partition)).map_or(&[][..], Vec::as_slice);
+        let found = (start..end).zip(stamps).find(|(_, stamp)| **stamp >= time.0);
+        Ok(found.and_then(|(offset, stamp)| Some((Offset::new(offset)?, WallTime(*stamp)))))
     }
 
     /// Adds an empty classic group with commits.
@@ -132,7 +162,17 @@ impl FakeKafka {
 
     /// Notes the question; the facts, unless it is to fail.
     fn ask(&self, operation: Operation, target: Target, named: usize) -> Result<MutexGuard<'_, World>, KafkaError> {
-        let call = Call { operation, target: target.clone(), named };
+        self.ask_for(None, operation, target, named)
+    }
+
+    fn ask_for(
+        &self,
+        spec: Option<OffsetSpec>,
+        operation: Operation,
+        target: Target,
+        named: usize,
+    ) -> Result<MutexGuard<'_, World>, KafkaError> {
+        let call = Call { operation, target: target.clone(), named, spec };
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         let world = self.world();
         let fails = |(what, whom, _): &&(Operation, Option<BrokerId>, Cause)| {
@@ -256,7 +296,7 @@ impl KafkaApi for FakeKafka {
         spec: OffsetSpec,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicRows<ListedPartition>>, KafkaError> {
-        let world = self.ask(Operation::ListOffsets, Target::Broker(leader), count(partitions))?;
+        let world = self.ask_for(Some(spec), Operation::ListOffsets, Target::Broker(leader), count(partitions))?;
         let offset = |topic: &Arc<str>, partition: PartitionId| {
             let known = world.topics.get(topic).and_then(|topic| topic.partitions.get(partition.index()?));
             let known = known.ok_or(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION)?;
@@ -264,9 +304,11 @@ impl KafkaApi for FakeKafka {
                 return Err(KafkaCode::NOT_LEADER_OR_FOLLOWER);
             }
             let (start, end) = known.offsets?;
-            let offset = match spec {
-                OffsetSpec::Earliest => start,
-                OffsetSpec::Latest => end,
+            let offset = match (spec, world.no_stable) {
+                (OffsetSpec::Earliest, _) => start,
+                (OffsetSpec::Latest, _) => end,
+                (OffsetSpec::LastStable, Some(code)) => return Err(code),
+                (OffsetSpec::LastStable, None) => known.open_transaction.map_or(end, |open| open.min(end)),
             };
             Offset::new(offset).ok_or(KafkaCode::LOCAL_NO_OFFSET)
         };
@@ -275,6 +317,23 @@ impl KafkaApi for FakeKafka {
             TopicRows { topic: topic.topic.clone(), rows: topic.partitions.iter().map(row).collect() }
         };
         Ok(partitions.iter().map(rows).collect())
+    }
+
+    async fn offsets_at(
+        &self,
+        leader: BrokerId,
+        times: &[TopicTimes],
+    ) -> Result<Vec<TopicRows<TimedPartition>>, KafkaError> {
+        let named = times.iter().map(|topic| topic.partitions.len()).sum();
+        let world = self.ask(Operation::ListOffsets, Target::Broker(leader), named)?;
+        let rows = |topic: &TopicTimes| {
+            let row = |(partition, time): &_| TimedPartition {
+                partition: *partition,
+                found: world.first_since(leader, &topic.topic, *partition, *time),
+            };
+            TopicRows { topic: topic.topic.clone(), rows: topic.partitions.iter().map(row).collect() }
+        };
+        Ok(times.iter().map(rows).collect())
     }
 }
 
@@ -296,11 +355,20 @@ mod tests {
         let rows = kafka.list_offsets(BrokerId(1), OffsetSpec::Latest, &named).await.unwrap();
         let offsets: Vec<_> = rows[0].rows.iter().map(|row| row.offset.map(Offset::get)).collect();
         assert_eq!(offsets, [Ok(9), Err(KafkaCode::NOT_LEADER_OR_FOLLOWER)]);
+        kafka.world().timestamps.insert(("t".into(), PartitionId(0)), vec![10, 30, 20]);
+        let times = [(25, Some((4, 30))), (31, None)];
+        for (time, record) in times {
+            let named = [TopicTimes { topic: "t".into(), partitions: vec![(PartitionId(0), WallTime(time))] }];
+            let rows = kafka.offsets_at(BrokerId(1), &named).await.unwrap();
+            let found = rows[0].rows[0].found.unwrap().map(|(offset, time)| (offset.get(), time.0));
+            assert_eq!(found, record, "{time}");
+        }
         kafka.world().failures.push((Operation::ListGroups, Some(BrokerId(1)), Cause::NoAnswer));
         assert!(kafka.list_groups(BrokerId(1)).await.unwrap_err().is_silence());
         assert_eq!(kafka.list_groups(BrokerId(2)).await.unwrap().len(), 1);
         let asked: Vec<_> = kafka.take_calls().into_iter().map(|call| (call.operation, call.named)).collect();
         let listed = (Operation::ListGroups, 0);
-        assert_eq!(asked, [(Operation::OffsetFetch, 2), (Operation::ListOffsets, 2), listed, listed]);
+        let by_time = (Operation::ListOffsets, 1);
+        assert_eq!(asked, [(Operation::OffsetFetch, 2), (Operation::ListOffsets, 2), by_time, by_time, listed, listed]);
     }
 }

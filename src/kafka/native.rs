@@ -25,8 +25,8 @@ use super::gather::{Holdings, Runs};
 use super::observer::Observer;
 use crate::model::{
     Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription,
-    GroupListing, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId, PartitionMetadata, TopicDescription,
-    TopicId, TopicMetadata, TopicPartitions, TopicRows,
+    GroupListing, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId, PartitionMetadata, TimedPartition,
+    TopicDescription, TopicId, TopicMetadata, TopicPartitions, TopicRows, TopicTimes, WallTime,
 };
 
 /// Functions whose C enums are declared as the integers that they are, for the reason given above.
@@ -258,7 +258,7 @@ impl Handle {
     ) -> Result<(), Failure> {
         let options = self.options(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, manner)?;
         let group = c_string(group)?;
-        let partitions = partitions.map(|partitions| partition_list(partitions, None)).transpose()?;
+        let partitions = partitions.map(|partitions| partition_list(rows(partitions, None))).transpose()?;
         let partitions = partitions.as_ref().map_or(ptr::null_mut(), Owned::ptr);
         // SAFETY: the list is null, which means all, or live; the question copies it and is live during the call,
         // which copies the question; the rest as above.
@@ -272,25 +272,58 @@ impl Handle {
         Ok(())
     }
 
-    /// ListOffsets.
+    /// ListOffsets. With isolation level read_committed the latest offset is the last stable one (KIP-98).
     pub(super) fn list_offsets(
         &self,
         manner: &Manner,
         spec: OffsetSpec,
         partitions: &[TopicPartitions],
     ) -> Result<(), Failure> {
-        let options = self.options(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS, manner)?;
         let offset = match spec {
             OffsetSpec::Earliest => -2,
             // The high watermark: calls are made at isolation level read_uncommitted unless told otherwise.
-            OffsetSpec::Latest => -1,
+            OffsetSpec::Latest | OffsetSpec::LastStable => -1,
         };
-        let partitions = partition_list(partitions, Some(offset))?;
+        let partitions = partition_list(rows(partitions, Some(offset)))?;
+        self.list(manner, partitions, spec == OffsetSpec::LastStable)
+    }
+
+    /// ListOffsets by timestamp.
+    pub(super) fn offsets_at(&self, manner: &Manner, times: &[TopicTimes]) -> Result<(), Failure> {
+        let times =
+            times.iter().flat_map(|topic| topic.partitions.iter().map(|(id, time)| (&*topic.topic, *id, time.0)));
+        if times.clone().any(|(_, _, time)| time < 0) {
+            let text = "Kafka gives times before 1970 another meaning".to_owned();
+            return Err(Failure { code: KafkaCode::LOCAL_INVALID_ARG, text });
+        }
+        let partitions = partition_list(times.map(|(topic, id, time)| (topic, id, Some(time))))?;
+        self.list(manner, partitions, false)
+    }
+
+    /// Asks for what stands in the list's offsets.
+    fn list(
+        &self,
+        manner: &Manner,
+        partitions: Owned<rd::rd_kafka_topic_partition_list_t>,
+        is_read_committed: bool,
+    ) -> Result<(), Failure> {
+        let options = self.options(rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS, manner)?;
+        if is_read_committed {
+            let level = rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED;
+            // SAFETY: the options are live; an error that is returned is ours, and live while it is read.
+            unsafe {
+                let error = rd::rd_kafka_AdminOptions_set_isolation_level(options.ptr(), level);
+                Owned::new(error).map_or(Ok(()), |error| Err(failure(error.ptr())))?;
+            }
+        }
         // SAFETY: handle, list, options and queue are live; promise 2.
         unsafe { rd::rd_kafka_ListOffsets(self.ptr(), partitions.ptr(), options.ptr(), self.queue.ptr()) };
         Ok(())
     }
 }
+
+/// The offset in an answer to ListOffsets by timestamp when there is no record at or after it.
+const NO_RECORD: i64 = -1;
 
 /// An answer; it owns what its result points to.
 pub(super) struct Event(Owned<rd::rd_kafka_event_t>);
@@ -479,17 +512,41 @@ impl Event {
 
     /// The answer to ListOffsets. A row without an error and without an offset is one that no broker answered.
     pub(super) fn offsets(&self) -> Result<Vec<TopicRows<ListedPartition>>, Failure> {
+        self.listed(|partition, offset, _| {
+            let offset = offset.and_then(|offset| Offset::new(offset).ok_or(KafkaCode::LOCAL_NO_OFFSET));
+            ListedPartition { partition, offset }
+        })
+    }
+
+    /// The answer to ListOffsets by timestamp. Offset −1 says that there is no record; any other that is negative, that
+    /// no broker answered.
+    pub(super) fn times(&self) -> Result<Vec<TopicRows<TimedPartition>>, Failure> {
+        self.listed(|partition, offset, timestamp| {
+            let found = offset.and_then(|offset| match (offset, Offset::new(offset)) {
+                (NO_RECORD, _) => Ok(None),
+                (_, None) => Err(KafkaCode::LOCAL_NO_OFFSET),
+                (_, Some(offset)) => Ok(Some((offset, WallTime(timestamp)))),
+            });
+            TimedPartition { partition, found }
+        })
+    }
+
+    /// The rows of an answer to ListOffsets, made of partition, offset or error, and timestamp.
+    fn listed<R>(
+        &self,
+        row_of: impl Fn(PartitionId, Result<i64, KafkaCode>, i64) -> R,
+    ) -> Result<Vec<TopicRows<R>>, Failure> {
         let result = self.result(rd::rd_kafka_event_ListOffsets_result)?;
         let (mut runs, mut count) = (Runs::new(), 0);
         // SAFETY: promises 3 and 4.
         unsafe {
             let rows = rd::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
             for row in each(rows, count) {
+                let timestamp = rd::rd_kafka_ListOffsetsResultInfo_timestamp(*row);
                 let row = rd::rd_kafka_ListOffsetsResultInfo_topic_partition(*row);
                 let (topic, partition, offset, code) = partition_row(row);
-                let offset =
-                    if code.is_ok() { Offset::new(offset).ok_or(KafkaCode::LOCAL_NO_OFFSET) } else { Err(code) };
-                runs.push(&topic, ListedPartition { partition, offset });
+                let offset = if code.is_ok() { Ok(offset) } else { Err(code) };
+                runs.push(&topic, row_of(partition, offset, timestamp));
             }
         }
         Ok(runs.into_rows())
@@ -663,24 +720,24 @@ fn out_of_memory() -> Failure {
     failure_of(KafkaCode::LOCAL_CRIT_SYS_RESOURCE)
 }
 
-/// A list of partitions, each with the offset given.
-fn partition_list(
-    rows: &[TopicPartitions],
-    offset: Option<i64>,
+/// Every partition of some topics, with the offset given.
+fn rows(topics: &[TopicPartitions], offset: Option<i64>) -> impl Iterator<Item = (&str, PartitionId, Option<i64>)> {
+    topics.iter().flat_map(move |topic| topic.partitions.iter().map(move |id| (&*topic.topic, *id, offset)))
+}
+
+/// A list of partitions, each with its offset.
+fn partition_list<'a>(
+    rows: impl Iterator<Item = (&'a str, PartitionId, Option<i64>)>,
 ) -> Result<Owned<rd::rd_kafka_topic_partition_list_t>, Failure> {
-    let count = rows.iter().map(|row| row.partitions.len()).sum::<usize>();
     // SAFETY: the size is a hint; the list is ours.
-    let list = unsafe { Owned::new(rd::rd_kafka_topic_partition_list_new(c_int::try_from(count).unwrap_or_default())) };
-    let list = list.ok_or_else(out_of_memory)?;
-    for row in rows {
-        let topic = c_string(&row.topic)?;
-        for partition in &row.partitions {
-            // SAFETY: list and name are live, the name is copied; the new row is live until the next is added.
-            unsafe {
-                let added = rd::rd_kafka_topic_partition_list_add(list.ptr(), topic.as_ptr(), partition.0);
-                if let Some(offset) = offset {
-                    (*added).offset = offset;
-                }
+    let list = unsafe { Owned::new(rd::rd_kafka_topic_partition_list_new(0)) }.ok_or_else(out_of_memory)?;
+    for (topic, partition, offset) in rows {
+        let topic = c_string(topic)?;
+        // SAFETY: list and name are live, the name is copied; the new row is live until the next is added.
+        unsafe {
+            let added = rd::rd_kafka_topic_partition_list_add(list.ptr(), topic.as_ptr(), partition.0);
+            if let Some(offset) = offset {
+                (*added).offset = offset;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Cause, ClientSettings, KafkaApi, KafkaClient, KafkaError};
-use crate::model::{BrokerId, KafkaCode, OffsetSpec, PartitionId, TopicPartitions};
+use crate::model::{BrokerId, KafkaCode, OffsetSpec, PartitionId, TopicPartitions, TopicTimes, WallTime};
 
 /// Longer than any answer of these tests takes.
 const SOON: Duration = Duration::from_secs(20);
@@ -47,6 +47,12 @@ async fn a_mock_cluster_answers_with_brokers_commits_and_offsets() {
     let missing = [TopicPartitions { topic: "missing".into(), partitions: vec![PartitionId(0), PartitionId(1)] }];
     let rows = client.list_offsets(BrokerId(1), OffsetSpec::Latest, &missing).await.unwrap();
     assert!(rows.iter().flat_map(|topic| &topic.rows).all(|row| row.offset.is_err()));
+    let at = |time| [TopicTimes { topic: "missing".into(), partitions: vec![(PartitionId(0), WallTime(time))] }];
+    let rows = client.offsets_at(BrokerId(1), &at(1)).await.unwrap();
+    assert!(rows.iter().flat_map(|topic| &topic.rows).all(|row| row.found.is_err()));
+    // To Kafka that would be the log start.
+    let error = client.offsets_at(BrokerId(1), &at(-2)).await.unwrap_err();
+    assert_eq!(error.code(), Some(KafkaCode::LOCAL_INVALID_ARG), "{error}");
     client.close().await;
 }
 
@@ -77,6 +83,7 @@ async fn empty_questions_are_answered_without_asking() {
     assert!(client.describe_groups(BrokerId(1), &[]).await.unwrap().is_empty());
     assert!(client.describe_topics(&[]).await.unwrap().is_empty());
     assert!(client.list_offsets(BrokerId(1), OffsetSpec::Latest, &[]).await.unwrap().is_empty());
+    assert!(client.offsets_at(BrokerId(1), &[]).await.unwrap().is_empty());
     assert!(client.committed_offsets(BrokerId(1), &"g".into(), Some(&[])).await.unwrap().topics.is_empty());
 }
 

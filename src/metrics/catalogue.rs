@@ -84,6 +84,8 @@ pub const CLUSTER_LABEL: &str = "cluster_name";
 /// The value of the label `broker` for calls that were not sent to a certain broker.
 pub const ANY_BROKER: &str = "bootstrap";
 
+/// The value of the label `method` where a time lag is not known.
+pub const UNKNOWN_METHOD: &str = "unknown";
 /// The value of the label `broker` once too many brokers were seen to count each.
 pub const OTHER_BROKER: &str = "other";
 
@@ -190,6 +192,9 @@ families! {
         "Partitions of the topic that are asked for and whose log start or end is not known now \
          (ListOffsets, polled).");
 
+    KAFKA_TOPIC_PRODUCE_RATE = gauge("kafka_topic_produce_rate", TOPIC, OFFSETS,
+        "How fast the topic's high watermarks advance, in messages a second, smoothed over about two minutes; absent \
+         while one is unknown, and while the topic is sampled (ListOffsets latest, polled).");
     // Groups as their coordinators describe them.
     KAFKA_CONSUMERGROUP_INFO = gauge("kafka_consumergroup_info", &["consumergroup", "type", "protocol", "coordinator"],
         GROUPS,
@@ -249,7 +254,45 @@ families! {
         "Messages of the topic that were deleted after the group's committed offsets and before the group read them; \
          absent while the topic is sampled (OffsetFetch and ListOffsets earliest, polled).");
 
+    // How far behind they are in time, how they are doing, and what is to be expected.
+    KAFKA_CONSUMERGROUP_LAG_SECONDS = gauge("kafka_consumergroup_lag_seconds", GROUP_TOPIC_PARTITION, LAG,
+        "How long ago the oldest record of the partition that the group has not consumed was appended; 0 when it has \
+         consumed all, absent while that is not known (from the history of polled end offsets, or ListOffsets by timestamp).");
+    KAFKA_CONSUMERGROUP_TOPIC_MAX_LAG_SECONDS = gauge("kafka_consumergroup_topic_max_lag_seconds", GROUP_TOPIC, LAG,
+        "Longest known time lag of the group on a partition of the topic; absent while the topic is sampled \
+         (OffsetFetch and ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_MAX_LAG_SECONDS = gauge("kafka_consumergroup_max_lag_seconds", GROUP, LAG,
+        "Longest known time lag of the group on any partition; absent while one of its topics is sampled \
+         (OffsetFetch and ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_OLDEST_UNREAD_TIMESTAMP_SECONDS = gauge("kafka_consumergroup_oldest_unread_timestamp_seconds",
+        GROUP_TOPIC, LAG,
+        "When the oldest known record of the topic that the group has not consumed was appended; absent when it has \
+         consumed all (OffsetFetch and ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_STATUS = gauge("kafka_consumergroup_status", GROUP, LAG,
+        "How the group is doing, in Burrow's codes: 1 OK, 2 WARN (a partition's lag does not fall), 3 ERR (a partition \
+         is stopped, stalled or rewound) (OffsetFetch, ListOffsets and DescribeGroups, polled).");
+    KAFKA_CONSUMERGROUP_PARTITION_STATUS = gauge("kafka_consumergroup_partition_status", GROUP_TOPIC_PARTITION, LAG,
+        "How the group is doing on the partition, in Burrow's codes: 1 OK, 2 WARN (the lag does not fall), 4 STOP \
+         (nobody commits any more), 5 STALL (held, and the offset does not move), 6 REWIND (the offset went back) \
+         (OffsetFetch, ListOffsets and DescribeGroups, polled).");
+    KAFKA_CONSUMERGROUP_LAG_VELOCITY = gauge("kafka_consumergroup_lag_velocity", GROUP_TOPIC, LAG,
+        "How fast the group's lag on the topic grows, in messages a second, smoothed over about two minutes; negative \
+         while it catches up (OffsetFetch and ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_CONSUME_RATE = gauge("kafka_consumergroup_consume_rate", GROUP_TOPIC, COMMITS,
+        "How fast the group's committed offsets on the topic advance, in messages a second, smoothed over about two \
+         minutes (OffsetFetch, polled).");
+    KAFKA_CONSUMERGROUP_CATCH_UP_SECONDS = gauge("kafka_consumergroup_catch_up_seconds", GROUP_TOPIC, LAG,
+        "How long the group needs to catch up on the topic at its present pace; absent while it does not catch up \
+         (OffsetFetch and ListOffsets, polled).");
+    KAFKA_CONSUMERGROUP_RETENTION_HEADROOM_SECONDS = gauge("kafka_consumergroup_retention_headroom_seconds",
+        GROUP_TOPIC, LAG,
+        "How long until the oldest record that the group has not consumed may be deleted, by the topic's retention or \
+         by how its log starts move; absent when nothing is unread, nothing is deleted, or it is not known \
+         (ListOffsets and DescribeConfigs, polled).");
     // The exporter's work, by cluster.
+    KAFKASCOPE_TIME_LAG_PARTITIONS = gauge("kafkascope_time_lag_partitions", &["method"], EXPORTER_BY_CLUSTER,
+        "Partitions of groups that are behind, by how their time lag is known: from the history of end offsets, from \
+         the broker, or not (unknown).");
     KAFKASCOPE_COLLECTOR_SUCCESS = gauge("kafkascope_collector_success", &["collector"], EXPORTER_BY_CLUSTER,
         "Whether everything that the collector asks for was answered when it was last asked for (1) or not (0).");
     KAFKASCOPE_COLLECTOR_DURATION_SECONDS = gauge("kafkascope_collector_duration_seconds", &["collector"],
@@ -340,6 +383,11 @@ families! {
     KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS = gauge(
         "kafkascope_config_last_reload_success_timestamp_seconds", &[], EXPORTER,
         "When the configuration that is in force was read: at the start, or by the last reload that succeeded.");
+    KAFKASCOPE_STATE_FILE_LAST_SUCCESS_TIMESTAMP_SECONDS = gauge(
+        "kafkascope_state_file_last_success_timestamp_seconds", &[], EXPORTER,
+        "When the state file that is there was written; absent without state_file, and before the first time.");
+    KAFKASCOPE_STATE_FILE_BYTES = gauge("kafkascope_state_file_bytes", &[], EXPORTER,
+        "Size of the state file when it was last written or read.");
     KAFKASCOPE_TASKS = gauge("kafkascope_tasks", &["state"], EXPORTER,
         "Long-lived tasks that run, that wait to be started again after a panic, or that ended by themselves.");
     KAFKASCOPE_TASKS_STARTED_TOTAL = counter("kafkascope_tasks_started_total", &["task"], EXPORTER_BY_CLUSTER,

@@ -134,6 +134,8 @@ pub struct OwnMetrics {
     scrape_seconds: Histogram,
     config_is_loaded: IntGauge,
     config_loaded_at: Gauge,
+    state_file_saved_at: GaugeVec,
+    state_file_bytes: IntGaugeVec,
     http_connections: IntGauge,
     http_requests: IntCounterVec,
     tasks: IntGaugeVec,
@@ -165,6 +167,8 @@ impl OwnMetrics {
             scrape_seconds: histogram(&registry, &names::KAFKASCOPE_SCRAPE_DURATION_SECONDS, &SCRAPE_BUCKETS_SECONDS)?,
             config_is_loaded: int_gauge(&registry, &names::KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESSFUL)?,
             config_loaded_at: gauge(&registry, &names::KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS)?,
+            state_file_saved_at: gauge_vec(&registry, &names::KAFKASCOPE_STATE_FILE_LAST_SUCCESS_TIMESTAMP_SECONDS)?,
+            state_file_bytes: int_gauge_vec(&registry, &names::KAFKASCOPE_STATE_FILE_BYTES)?,
             http_connections: int_gauge(&registry, &names::KAFKASCOPE_HTTP_CONNECTIONS)?,
             http_requests: counter_vec(&registry, &names::KAFKASCOPE_HTTP_REQUESTS_TOTAL)?,
             tasks: int_gauge_vec(&registry, &names::KAFKASCOPE_TASKS)?,
@@ -215,6 +219,12 @@ impl OwnMetrics {
     /// The configuration could not be read again, or not be put in force: the one before stands.
     pub fn config_refused(&self) {
         self.config_is_loaded.set(0);
+    }
+
+    /// A state file is there that was written at this time. Before, its series are absent.
+    pub fn state_file_is_there(&self, saved_at: WallTime, bytes: usize) {
+        self.state_file_saved_at.with_label_values::<&str>(&[]).set(saved_at.as_seconds());
+        self.state_file_bytes.with_label_values::<&str>(&[]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Lets every series of a cluster go, but for those of its tasks ([`Self::forget_task`]). Nobody may write them any more: a series that is written comes back.

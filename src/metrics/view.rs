@@ -1,11 +1,12 @@
 //! What the web side sees of one cluster: its last published snapshot and how it is to be labelled.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::derive::Snapshot;
-use crate::model::ConnectionStats;
+use crate::model::{ConnectionStats, WallTime};
 use crate::schedule::Schedule;
 use crate::state::CollectorName;
 
@@ -42,6 +43,8 @@ pub struct ClusterSource {
     pub schedule: ArcSwap<Schedule>,
     /// The last failure of a pass in words, for the status page; `None` when the last pass reached the cluster.
     pub last_error: ArcSwapOption<String>,
+    /// The last publishing tick, in milliseconds since the Unix epoch: what grows with the clock is told as of then.
+    ticked_at: AtomicI64,
 }
 
 impl ClusterSource {
@@ -59,7 +62,20 @@ impl ClusterSource {
             connections: ArcSwap::default(),
             schedule: ArcSwap::default(),
             last_error: ArcSwapOption::empty(),
+            ticked_at: AtomicI64::new(0),
         }
+    }
+
+    /// Publishes the time.
+    pub fn tick(&self, now: WallTime) {
+        self.ticked_at.store(now.0, Ordering::Relaxed);
+    }
+
+    /// The time as of which a snapshot is told: the last publishing tick's, or its own where that is later.
+    #[must_use]
+    pub fn told_at(&self, snapshot: Option<&Snapshot>) -> WallTime {
+        let ticked_at = WallTime(self.ticked_at.load(Ordering::Relaxed));
+        snapshot.map_or(ticked_at, |snapshot| ticked_at.max(snapshot.derived_at.wall))
     }
 
     /// What to call it in logs: its name, or the first address that was configured.

@@ -8,14 +8,21 @@ mod ids;
 mod offsets;
 mod predicate;
 mod stats;
+mod status;
 mod time;
+mod topic_settings;
 
 pub use cluster::{Broker, ClusterDescription, ClusterMetadata, PartitionMetadata, TopicDescription, TopicMetadata};
 pub use code::KafkaCode;
 pub use commit_stream::StreamState;
 pub use group::{GroupDescription, GroupKind, GroupListing, GroupState, TopicAssignment};
 pub use ids::{BrokerId, MaybeOffset, Messages, Offset, PartitionId, TopicId};
-pub use offsets::{CommittedOffsets, CommittedPartition, ListedPartition, OffsetSpec, TopicPartitions, TopicRows};
+pub use offsets::{
+    CommittedOffsets, CommittedPartition, ListedPartition, OffsetSpec, TimedPartition, TopicPartitions, TopicRows,
+    TopicTimes,
+};
 pub use predicate::NamePredicate;
 pub use stats::{BreakerState, BrokerConnection, ConnectionStats};
+pub use status::{GroupStatus, TimeLagMethod};
 pub use time::{Instants, MaxAge, Moment, WallTime};
+pub use topic_settings::{Cleanup, Retention, TopicSettingError, TopicSettings};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{KafkaCode, Offset, PartitionId};
+use super::{KafkaCode, Offset, PartitionId, WallTime};
 
 /// Which offset ListOffsets is to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +11,8 @@ pub enum OffsetSpec {
     Earliest,
     /// The high watermark.
     Latest,
+    /// The last stable offset (KIP-98): the high watermark, or where the first open transaction begins.
+    LastStable,
 }
 
 /// Some partitions of one topic.
@@ -20,6 +22,15 @@ pub struct TopicPartitions {
     pub topic: Arc<str>,
     /// Its partitions, each once.
     pub partitions: Vec<PartitionId>,
+}
+
+/// Some partitions of one topic, each with the time whose offset is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicTimes {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// Its partitions, each once, with times that are not negative: Kafka gives those a meaning of their own.
+    pub partitions: Vec<(PartitionId, WallTime)>,
 }
 
 /// Rows of one topic. An answer may hold several such runs for the same topic.
@@ -38,6 +49,16 @@ pub struct ListedPartition {
     pub partition: PartitionId,
     /// Its offset, or why there is none.
     pub offset: Result<Offset, KafkaCode>,
+}
+
+/// One row of a ListOffsets answer by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimedPartition {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The first record whose timestamp is not before the time that was asked for, and that timestamp; `None` when there
+    /// is no such record; or why it is not told.
+    pub found: Result<Option<(Offset, WallTime)>, KafkaCode>,
 }
 
 /// One row of an OffsetFetch answer.

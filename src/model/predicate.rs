@@ -17,6 +17,12 @@ impl NamePredicate {
         Self { matches: Arc::new(|_| true), is_everything: true }
     }
 
+    /// No name.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new(|_| false)
+    }
+
     /// The names for which `matches` holds.
     #[must_use]
     pub fn new(matches: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {

@@ -33,6 +33,18 @@ impl WallTime {
         let milliseconds = self.0 as f64;
         milliseconds / 1000.0
     }
+
+    /// The time from `earlier` to this; zero when it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// This time, `later` on.
+    #[must_use]
+    pub fn plus(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(later.as_millis()).unwrap_or(i64::MAX)))
+    }
 }
 
 /// How old a reading may be and still be shown: what moves expires sooner than what stands still.

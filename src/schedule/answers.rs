@@ -13,7 +13,7 @@ impl Scheduler {
         let Some(item) = self.topic(topic) else { return true };
         let bounds = self.topic_bounds(item);
         match spec {
-            OffsetSpec::Latest => item.is_due(self.tick(), bounds),
+            OffsetSpec::Latest | OffsetSpec::LastStable => item.is_due(self.tick(), bounds),
             OffsetSpec::Earliest => item.starts.is_due(self.tick(), bounds),
         }
     }

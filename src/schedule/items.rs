@@ -77,11 +77,11 @@ impl TopicItem {
         }
     }
 
-    /// The pace of one kind of its offsets.
+    /// The pace of one kind of its offsets. Last stable offsets go along with the ends.
     #[must_use]
     pub fn pace(&self, spec: OffsetSpec) -> &Pace {
         match spec {
-            OffsetSpec::Latest => &self.ends,
+            OffsetSpec::Latest | OffsetSpec::LastStable => &self.ends,
             OffsetSpec::Earliest => &self.starts,
         }
     }
@@ -89,7 +89,7 @@ impl TopicItem {
     /// The same, to take in an answer.
     pub fn pace_mut(&mut self, spec: OffsetSpec) -> &mut Pace {
         match spec {
-            OffsetSpec::Latest => &mut self.ends,
+            OffsetSpec::Latest | OffsetSpec::LastStable => &mut self.ends,
             OffsetSpec::Earliest => &mut self.starts,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{CommitTable, TopicIx};
-use crate::model::{BrokerId, GroupKind, GroupState, MaxAge, Moment};
+use crate::model::{BrokerId, GroupKind, GroupState, MaxAge, Moment, PartitionId};
 
 /// What the members of a group hold of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +12,16 @@ pub struct AssignedTopic {
     pub topic: TopicIx,
     /// Members that hold at least one partition of it.
     pub members: u32,
-    /// Partitions that some member holds.
-    pub partitions: u32,
+    /// Partitions that some member holds, in order.
+    pub partitions: Vec<PartitionId>,
+}
+
+impl AssignedTopic {
+    /// How many partitions some member holds.
+    #[must_use]
+    pub fn held(&self) -> u32 {
+        u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// A group's description, as of one DescribeGroups.
@@ -46,6 +54,9 @@ pub struct GroupTable {
     pub name: Arc<str>,
     /// The broker that last listed it, or said that it coordinates it.
     pub coordinator: BrokerId,
+    /// Whether its lag is to be counted up to the last stable offset: it reads committed records only (KIP-98). Nothing in
+    /// Kafka tells this of a group, so it is what the configuration says.
+    pub is_read_committed: bool,
     /// Its description.
     pub membership: Option<Membership>,
     /// Its commits.

@@ -99,11 +99,27 @@ impl Groups {
         });
         for (name, (coordinator, shown)) in listed {
             if shown {
-                let table = GroupTable { name: name.clone(), coordinator, membership: None, commits: None };
+                let table = GroupTable {
+                    name: name.clone(),
+                    coordinator,
+                    is_read_committed: false,
+                    membership: None,
+                    commits: None,
+                };
                 self.entries.push(Entry { table: Arc::new(table), missed_lists: 0, excused_since: None });
             }
         }
         self.entries.sort_by(|a, b| a.table.name.cmp(&b.table.name));
+    }
+
+    /// Says of every group whether it reads committed records only.
+    pub fn set_read_committed(&mut self, is_read_committed: impl Fn(&str) -> bool) {
+        for entry in &mut self.entries {
+            let wanted = is_read_committed(&entry.table.name);
+            if entry.table.is_read_committed != wanted {
+                Arc::make_mut(&mut entry.table).is_read_committed = wanted;
+            }
+        }
     }
 
     /// Takes in a group's description, and tells whether it differs from the last one in more than its time.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::{Round, Sample};
-use crate::model::{BrokerId, MaxAge, MaybeOffset, Moment, Offset, PartitionId, TopicId, TopicMetadata};
+use crate::model::{BrokerId, MaxAge, MaybeOffset, Moment, Offset, PartitionId, TopicId, TopicMetadata, TopicSettings};
 
 /// One life of a topic: no two lives of one cluster share it, be it under one name or several.
 /// Values read in one life say nothing about another.
@@ -50,7 +50,7 @@ impl Reading {
     }
 }
 
-/// One topic. The columns are equally long: the partition count.
+/// One topic. The columns are equally long: the partition count. One that is not always asked for may be empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicTable {
     /// Its name.
@@ -74,6 +74,11 @@ pub struct TopicTable {
     pub starts: Vec<Reading>,
     /// The high watermark of each partition.
     pub ends: Vec<Reading>,
+    /// The last stable offset of each partition (KIP-98): before the first open transaction. Empty until it is asked for,
+    /// which it is only for groups that read committed records alone.
+    pub stable_ends: Vec<Reading>,
+    /// Its settings, once DescribeConfigs has told them.
+    pub settings: Option<Arc<TopicSettings>>,
 }
 
 impl TopicTable {
@@ -111,11 +116,11 @@ impl TopicTable {
         let sample = Sample::of(limit, count);
         let mut starts = vec![Reading::NONE; count];
         let mut ends = vec![Reading::NONE; count];
-        let mut id = None;
+        let (mut id, mut settings, mut stable_ends) = (None, None, Vec::new());
         let (mut history, mut history_since) = (fresh, at);
         if let Some(previous) = previous.filter(|previous| previous.partitions() <= count) {
             (history, history_since) = (previous.history, previous.history_since);
-            id = previous.id;
+            (id, settings) = (previous.id, previous.settings.clone());
             for (placement, before) in placements.iter_mut().zip(&previous.placements) {
                 if placement.leader.is_none() && before.leader.is_none() {
                     placement.leaderless_since = before.leaderless_since;
@@ -124,9 +129,25 @@ impl TopicTable {
             let known = sample.map_or(count, Sample::partitions).min(previous.partitions());
             starts[..known].copy_from_slice(&previous.starts[..known]);
             ends[..known].copy_from_slice(&previous.ends[..known]);
+            if !previous.stable_ends.is_empty() {
+                stable_ends = vec![Reading::NONE; count];
+                stable_ends[..known].copy_from_slice(&previous.stable_ends[..known]);
+            }
         }
-        let name = metadata.name.clone();
-        Self { name, id, history, history_since, metadata_at: at, is_doubted: false, placements, sample, starts, ends }
+        Self {
+            name: metadata.name.clone(),
+            id,
+            history,
+            history_since,
+            metadata_at: at,
+            is_doubted: false,
+            placements,
+            sample,
+            starts,
+            ends,
+            stable_ends,
+            settings,
+        }
     }
 
     /// Takes note of the topic's id; another id than before starts a new life, `fresh`. Of the readings of the former life
@@ -138,7 +159,14 @@ impl TopicTable {
             (self.history, self.history_since) = (fresh, self.metadata_at);
             self.starts.fill(Reading::NONE);
             self.ends.iter_mut().filter(|end| end.round != round).for_each(|end| *end = Reading::NONE);
+            self.forget_life();
         }
+    }
+
+    /// Lets go what said something about the former life of the topic only.
+    pub(super) fn forget_life(&mut self) {
+        self.stable_ends = Vec::new();
+        self.settings = None;
     }
 }
 

@@ -233,7 +233,7 @@ impl World {
         }
     }
 
-    /// Takes in start or end offsets; `max_age` says how old a topic's may get. Tells what changed. When an end fell a
+    /// Takes in start, end or last stable offsets; `max_age` says how old a topic's may get. Tells what changed. When an end fell a
     /// new history begins: what was paired with the old end says nothing any more.
     pub fn apply_offsets(
         &mut self,
@@ -251,6 +251,7 @@ impl World {
             let change = apply_rows(table, ix, spec, &topic.rows, max_age(ix), read);
             if change.fell {
                 (table.history, table.history_since) = (fresh, read.instants.moment);
+                table.forget_life();
             }
             changes.push(change);
         }
@@ -272,7 +273,7 @@ impl World {
                     // Only topics that are exported: others have no place.
                     topic: self.names.get(&assigned.topic).filter(|ix| self.topic(*ix).is_some())?,
                     members: assigned.members,
-                    partitions: u32::try_from(assigned.partitions.len()).unwrap_or(u32::MAX),
+                    partitions: assigned.partitions.clone(),
                 })
             })
             .collect();
@@ -357,12 +358,16 @@ fn apply_rows(
 ) -> TopicChange {
     let mut change = TopicChange { topic, changed: false, advanced: 0, fell: false };
     let asked = table.asked();
+    if spec == OffsetSpec::LastStable && table.stable_ends.is_empty() {
+        table.stable_ends = vec![Reading::NONE; table.partitions()];
+    }
     for row in rows {
         let Some(place) = table.place(row.partition).filter(|place| *place < asked) else { continue };
         let Ok(offset) = row.offset else { continue };
         let column = match spec {
             OffsetSpec::Earliest => &mut table.starts,
             OffsetSpec::Latest => &mut table.ends,
+            OffsetSpec::LastStable => &mut table.stable_ends,
         };
         let cell = &mut column[place];
         let known = cell.known();

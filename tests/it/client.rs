@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafkascope::kafka::{AclOperation, ClientSettings, KafkaApi, KafkaClient, KafkaError};
 use kafkascope::model::{
     BrokerId, CommittedOffsets, GroupKind, GroupState, KafkaCode, ListedPartition, Offset, OffsetSpec, PartitionId,
-    TopicPartitions, TopicRows,
+    TopicPartitions, TopicRows, TopicTimes, WallTime,
 };
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::kafka::{Acl, Cluster, PLAIN_USERS, Pki, Protocol, Version, at, shared};
@@ -178,6 +179,54 @@ fn client_keeps_strange_names_as_they_are() {
             assert_eq!(committed(&commits), BTreeMap::from([(("client-strange".into(), 0), Some(offset))]));
         }
     });
+}
+
+/// A record's offset and timestamp.
+type Record = Option<(i64, i64)>;
+
+fn maps_times_to_the_first_record_that_is_not_older(cluster: &Cluster) {
+    let driver = cluster.driver();
+    driver.create_topic("client-times", 3).unwrap();
+    // Minutes ago: CreateTime does as the producer likes, and one is far ahead of time.
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let ago = |minutes: i64| now - minutes * 60_000;
+    for stamp in [ago(50), ago(30), ago(40), ago(20), ago(-60), ago(10)] {
+        driver.produce_with(json!({"topic": "client-times", "partition": 0, "count": 2, "timestamp": stamp})).unwrap();
+    }
+    driver.produce_with(json!({"topic": "client-times", "partition": 1, "count": 5, "timestamp": ago(9)})).unwrap();
+    driver.delete_records("client-times", 1, 3).unwrap();
+    let client = connect(&cluster.bootstrap());
+    run(async {
+        let broker = client.metadata().await.unwrap().brokers[0].id;
+        let found = async |times: [i64; 3]| -> Vec<Record> {
+            let partitions = (0..).map(PartitionId).zip(times.map(WallTime)).collect();
+            let times = [TopicTimes { topic: "client-times".into(), partitions }];
+            let mut rows: Vec<_> =
+                client.offsets_at(broker, &times).await.unwrap().into_iter().flat_map(|topic| topic.rows).collect();
+            rows.sort_unstable_by_key(|row| row.partition);
+            rows.iter().map(|row| row.found.unwrap().map(|(offset, time)| (offset.get(), time.0))).collect()
+        };
+        // Partition 2 is empty.
+        assert_eq!(found([0, 0, 0]).await, [Some((0, ago(50))), Some((3, ago(9))), None]);
+        assert_eq!(found([ago(50) + 1, ago(9), 1]).await, [Some((2, ago(30))), Some((3, ago(9))), None]);
+        assert_eq!(found([ago(40), ago(9) + 1, now]).await, [Some((2, ago(30))), None, None], "the first in the log");
+        assert_eq!(found([ago(19), now, i64::MAX]).await, [Some((8, ago(-60))), None, None]);
+        assert_eq!(found([ago(-60) + 1, i64::MAX, now]).await, [None, None, None]);
+        let missing = [TopicTimes { topic: "client-times".into(), partitions: vec![(PartitionId(7), WallTime(0))] }];
+        let rows = client.offsets_at(broker, &missing).await.unwrap();
+        assert!(rows.iter().flat_map(|topic| &topic.rows).all(|row| row.found.is_err()), "{rows:?}");
+        client.close().await;
+    });
+}
+
+#[test]
+fn client_maps_times_to_the_first_record_that_is_not_older() {
+    maps_times_to_the_first_record_that_is_not_older(shared());
+}
+
+#[test]
+fn client_maps_times_to_the_first_record_that_is_not_older_on_3_9() {
+    maps_times_to_the_first_record_that_is_not_older(&Cluster::builder(Version::V3_9_1).start());
 }
 
 #[test]

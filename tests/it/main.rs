@@ -33,6 +33,7 @@ mod docs;
 mod faults;
 mod faults_simulated;
 mod golden;
+mod isolation;
 mod leaks;
 mod life;
 mod matrix_groups;

@@ -1,6 +1,7 @@
 //! A pass over a cluster that misbehaves: what is lost, what stays, and what is not asked.
 
 mod adaptive;
+mod isolation;
 mod sampling;
 mod steady;
 mod stream;

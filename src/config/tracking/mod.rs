@@ -22,9 +22,9 @@ pub const STATUS_INTERVALS_RANGE: RangeInclusive<usize> = 2..=100;
 pub const ALLOWED_LAG_RANGE: RangeInclusive<u64> = 0..=1_000_000_000_000;
 /// What may be left as transaction markers, in messages: each transaction ends in one, and only the last are left over.
 pub const MARKER_SLACK_RANGE: RangeInclusive<u64> = 0..=1000;
-/// Shortest and longest time between two commits that count as two.
+/// Shortest and longest time between two polled commits that count.
 pub const MIN_DISTANCE_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
-/// Shortest and longest standstill after which nobody is expected back.
+/// Shortest and longest time without a commit after which nobody is expected back.
 pub const ABANDONED_AFTER_RANGE: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(365 * 86_400);
 
 /// How the time lag on a topic is told.
@@ -117,10 +117,10 @@ pub struct Status {
     pub allowed_lag: u64,
     /// Transaction markers that a group may be left with when it has read everything, in messages; default 1.
     pub marker_slack: u64,
-    /// Commits that are closer together than this count as one, the later; default 60 s.
+    /// Polled commits count when they are at least so far apart; default 60 s.
     #[serde(serialize_with = "as_text")]
     pub min_distance: Duration,
-    /// After so long without any movement a partition is abandoned; default 24 h.
+    /// A partition on which nobody has committed for so long, and that nobody holds, is abandoned; default 24 h.
     #[serde(serialize_with = "as_text")]
     pub abandoned_after: Duration,
 }

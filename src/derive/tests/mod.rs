@@ -26,6 +26,8 @@ struct Pass {
     leaderless: [bool; PARTITIONS],
     starts: [Option<i64>; PARTITIONS],
     ends: [Option<i64>; PARTITIONS],
+    /// Last stable offsets: read after the ends, so that they may lie beyond them.
+    stable: [Option<i64>; PARTITIONS],
     /// `None`: the whole call failed. A row: `Ok(None)` no commit, `Err` this row failed.
     commits: Option<[Result<Option<i64>, ()>; PARTITIONS]>,
     /// Whether the topic came back with fewer partitions and grew again before this pass.
@@ -39,14 +41,16 @@ fn passes() -> impl Strategy<Value = Vec<Pass>> {
         prop::array::uniform3(prop::bool::weighted(0.15)),
         prop::array::uniform3(prop::option::weighted(0.8, 0_i64..30)),
         prop::array::uniform3(prop::option::weighted(0.7, 20_i64..80)),
+        prop::array::uniform3(prop::option::weighted(0.7, 0_i64..90)),
         prop::option::weighted(0.8, prop::array::uniform3(commit)),
         prop::bool::weighted(0.08),
     );
     prop::collection::vec(
-        pass.prop_map(|(leaderless, starts, ends, commits, recreated)| Pass {
+        pass.prop_map(|(leaderless, starts, ends, stable, commits, recreated)| Pass {
             leaderless,
             starts,
             ends,
+            stable,
             commits,
             recreated,
         }),
@@ -110,6 +114,8 @@ fn run(world: &mut World, pass: &Pass, number: u32) {
         world.apply_commits("g", &committed(rows), Asked::Everything, |_| true, &|_| MAX_AGE, read(number, at + 1));
     }
     world.apply_offsets(OffsetSpec::Latest, &listed(&pass.ends, &pass.leaderless), |_| MAX_AGE, read(number, at + 2));
+    let stable = listed(&pass.stable, &pass.leaderless);
+    world.apply_offsets(OffsetSpec::LastStable, &stable, |_| MAX_AGE, read(number, at + 3));
 }
 
 /// The oracle for one partition: walks the history and remembers, in the plainest way, what the rules say.
@@ -117,6 +123,7 @@ fn run(world: &mut World, pass: &Pass, number: u32) {
 struct Oracle {
     start: Option<(i64, u64)>,
     end: Option<(i64, u64)>,
+    stable: Option<(i64, u64)>,
     pair: Option<(i64, u64)>,
     commit: Option<(i64, u64)>,
     has_row: bool,
@@ -140,14 +147,15 @@ fn falls(oracles: &[Oracle], pass: &Pass) -> bool {
 }
 
 impl Oracle {
-    fn step(&mut self, pass: &Pass, place: usize, number: u32, falls: bool) {
+    fn step(&mut self, pass: &Pass, place: usize, number: u32, falls: bool, is_read_committed: bool) {
         let at = u64::from(number) * PASS;
         let now = at + 10;
         if pass.recreated {
-            (self.start, self.end, self.pair, self.life_since) = (None, None, None, at);
+            (self.start, self.end, self.stable) = (None, None, None);
+            (self.pair, self.life_since) = (None, at);
         }
         if falls {
-            self.life_since = at + 2;
+            (self.life_since, self.stable) = (at + 2, None);
         }
         let leaderless = pass.leaderless[place];
         // A topic that came back is another one: its partitions begin anew.
@@ -156,6 +164,7 @@ impl Oracle {
         if !leaderless {
             self.start = pass.starts[place].map(|start| (start, at)).or(self.start);
             self.end = pass.ends[place].map(|end| (end, at + 2)).or(self.end);
+            self.stable = pass.stable[place].map(|stable| (stable, at + 3)).or(self.stable);
         }
         if let Some(rows) = pass.commits {
             match rows[place] {
@@ -178,8 +187,18 @@ impl Oracle {
             let of_this_life = end_at >= self.life_since;
             let belongs_together = of_this_life && end_at == self.fetched_at + 1 && start_at < self.fetched_at;
             // A fall begins another life of the topic, of which a commit of before says nothing.
-            if belongs_together || (leaderless && self.fetched_at >= self.life_since) {
-                self.pair = Some(((end - commit.max(start)).max(0), read_at));
+            // Of committed records there are those before the last stable offset that goes with the end; who is at the end
+            // has read them all.
+            let stable = self.stable.filter(usable).filter(|(_, stable_at)| *stable_at == end_at + 1);
+            let readable = match stable {
+                _ if !is_read_committed || commit >= end => Some(end),
+                Some((stable, _)) => Some(stable.min(end)),
+                None => None,
+            };
+            if let Some(readable) = readable
+                && (belongs_together || (leaderless && self.fetched_at >= self.life_since))
+            {
+                self.pair = Some(((readable - commit.max(start)).max(0), read_at));
             }
         }
     }
@@ -194,8 +213,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn lag_is_the_last_whole_pair_or_absent(history in passes(), limit in 0..=PARTITIONS) {
+    fn lag_is_the_last_whole_pair_or_absent(
+        history in passes(),
+        limit in 0..=PARTITIONS,
+        is_read_committed: bool,
+    ) {
         let mut world = new_world();
+        world.groups.set_read_committed(|_| is_read_committed);
         world.sample_partitions = NonZeroUsize::new(limit);
         // Of what is not asked for nothing is known.
         let asked = if limit == 0 { PARTITIONS } else { limit };
@@ -206,7 +230,7 @@ proptest! {
             let falls = falls(&oracles, pass);
             for (place, oracle) in oracles.iter_mut().enumerate() {
                 oracle.pair = oracle.pair.filter(|_| !falls);
-                oracle.step(pass, place, number, falls);
+                oracle.step(pass, place, number, falls, is_read_committed);
             }
             let now = u64::from(number) * PASS + 10;
             let instants = Instants { moment: Moment(now), wall: WallTime(0) };
@@ -275,6 +299,7 @@ fn simple(starts: i64, ends: i64, commit: i64) -> Pass {
         leaderless: [false; PARTITIONS],
         starts: [Some(starts); PARTITIONS],
         ends: [Some(ends); PARTITIONS],
+        stable: [None; PARTITIONS],
         commits: Some([Ok(Some(commit)); PARTITIONS]),
         recreated: false,
     }
@@ -283,6 +308,41 @@ fn simple(starts: i64, ends: i64, commit: i64) -> Pass {
 fn derive_after(world: &World, previous: Option<&Snapshot>, number: u32) -> Snapshot {
     let moment = Moment(u64::from(number) * PASS + 10);
     Snapshot::derive(world, previous, Instants { moment, wall: WallTime(0) })
+}
+
+#[test]
+fn lag_of_a_group_of_committed_records_ends_at_the_last_stable_offset() {
+    let mut world = new_world();
+    world.groups.set_read_committed(|_| true);
+    let mut pass = simple(0, 100, 50);
+    pass.stable = [Some(80), None, Some(120)];
+    run(&mut world, &pass, 1);
+    let snapshot = derive_after(&world, None, 1);
+    let group = snapshot.group("g").unwrap();
+    let lags = [Some(Messages(30)), None, Some(Messages(50))];
+    assert_eq!([group.lag(0), group.lag(1), group.lag(2)], lags, "not told: unknown; read after the end: the end");
+    let (_, _, sums) = group.segments().next().unwrap();
+    assert_eq!((sums.lag_sum, sums.max_lag, sums.unknown), (None, lags[2], 1));
+    let ix = world.names.get("t").unwrap();
+    assert_eq!(snapshot.topic(ix).end_sum, Some(300), "the topic's ends are the high watermarks");
+
+    world.groups.set_read_committed(|_| false);
+    let all = derive_after(&world, Some(&snapshot), 1);
+    assert_eq!(all.group("g").unwrap().lag(0), Some(Messages(50)));
+    world.groups.set_read_committed(|_| true);
+    world.apply_commits("g", &committed(&[Ok(Some(50)); 3]), Asked::Everything, |_| true, &|_| MAX_AGE, read(2, PASS));
+    let again = derive_after(&world, Some(&all), 1);
+    assert_eq!(again.group("g").unwrap().lag(1), None, "what was derived up to the high watermark does not stand");
+}
+
+#[test]
+fn a_group_that_has_read_to_the_end_needs_no_last_stable_offset() {
+    let mut world = new_world();
+    world.groups.set_read_committed(|_| true);
+    run(&mut world, &simple(0, 100, 100), 1);
+    let snapshot = derive_after(&world, None, 1);
+    let (_, _, sums) = snapshot.group("g").unwrap().segments().next().unwrap();
+    assert_eq!((sums.lag_sum, sums.unknown), (Some(Messages(0)), 0));
 }
 
 #[test]

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::model::{
     BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, ConnectionStats, GroupListing, ListedPartition,
-    OffsetSpec, TopicDescription, TopicPartitions, TopicRows,
+    OffsetSpec, TimedPartition, TopicDescription, TopicPartitions, TopicRows, TopicTimes,
 };
 
 pub use self::member::PooledClient;
@@ -337,6 +337,20 @@ impl<C: PooledClient> KafkaApi for KafkaPool<C> {
         }
         let turn = self.turn(Operation::ListOffsets, Some(leader))?;
         let answer = turn.client().list_offsets(leader, spec, partitions).await;
+        turn.heard(&answer);
+        answer
+    }
+
+    async fn offsets_at(
+        &self,
+        leader: BrokerId,
+        times: &[TopicTimes],
+    ) -> Result<Vec<TopicRows<TimedPartition>>, KafkaError> {
+        if times.iter().all(|topic| topic.partitions.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let turn = self.turn(Operation::ListOffsets, Some(leader))?;
+        let answer = turn.client().offsets_at(leader, times).await;
         turn.heard(&answer);
         answer
     }

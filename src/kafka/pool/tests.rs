@@ -196,6 +196,15 @@ impl KafkaApi for TestClient {
         self.gate(Operation::ListOffsets, Some(leader)).await?;
         self.site.kafka.list_offsets(leader, spec, partitions).await
     }
+
+    async fn offsets_at(
+        &self,
+        leader: BrokerId,
+        times: &[TopicTimes],
+    ) -> Result<Vec<TopicRows<TimedPartition>>, KafkaError> {
+        self.gate(Operation::ListOffsets, Some(leader)).await?;
+        self.site.kafka.offsets_at(leader, times).await
+    }
 }
 
 type TestPool = Arc<KafkaPool<TestClient>>;

@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Format, Labels, RegistryFamilies, Samples};
-use crate::derive::Snapshot;
+use crate::derive::{Snapshot, Standing};
 use crate::metrics::catalogue::Family;
 use crate::metrics::families::{SOURCES, Source, TopicItem};
 use crate::metrics::{ClusterSource, Granularity};
-use crate::model::ConnectionStats;
+use crate::model::{ConnectionStats, WallTime};
 use crate::schedule::Schedule;
 
 /// One cluster as one scrape sees it: the handles are copied once, and what they hold never changes.
@@ -22,6 +22,8 @@ pub struct ClusterView {
     pub connections: Arc<ConnectionStats>,
     /// How often what is asked for.
     pub schedule: Arc<Schedule>,
+    /// The time of this view: what grows with the clock is told as of it.
+    pub now: WallTime,
     kafka_labels: Labels,
     exporter_labels: Labels,
 }
@@ -30,9 +32,11 @@ impl ClusterView {
     /// Copies the handles of a cluster.
     #[must_use]
     pub fn of(source: &Arc<ClusterSource>) -> Self {
+        let snapshot = source.snapshot.load_full();
         Self {
             source: source.clone(),
-            snapshot: source.snapshot.load_full(),
+            now: source.told_at(snapshot.as_deref()),
+            snapshot,
             connections: source.connections.load_full(),
             schedule: source.schedule.load_full(),
             kafka_labels: Labels::new(source.name.as_deref(), &source.labels),
@@ -177,7 +181,7 @@ fn items(cluster: &ClusterView, family: &Family, source: &Source) -> usize {
     match source {
         Source::Cluster(_) => 1,
         Source::Topic(_) => snapshot.map_or(0, |snapshot| snapshot.world.topic_order.len()),
-        Source::Group(_) => snapshot.map_or(0, |snapshot| snapshot.groups.len()),
+        Source::Group(_) | Source::Standing(_) => snapshot.map_or(0, |snapshot| snapshot.groups.len()),
         Source::Registry | Source::Process => 0,
     }
 }
@@ -198,7 +202,13 @@ fn write_items(cluster: &ClusterView, source: &Source, items: Range<usize>, samp
                 write(snapshot, group, samples);
             }
         }
-        (Source::Topic(_) | Source::Group(_), None) | (Source::Registry | Source::Process, _) => {}
+        (Source::Standing(write), Some(snapshot)) => {
+            for standing in items.filter_map(|place| Standing::of(snapshot, place, cluster.now)) {
+                write(snapshot, &standing, samples);
+            }
+        }
+        (Source::Topic(_) | Source::Group(_) | Source::Standing(_), None) | (Source::Registry | Source::Process, _) => {
+        }
     }
 }
 

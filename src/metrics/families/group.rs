@@ -56,14 +56,14 @@ pub(super) fn topic_members(snapshot: &Snapshot, group: &GroupMeaning, samples: 
 }
 
 pub(super) fn assigned_partitions(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
-    assigned(snapshot, group, samples, |assigned| Some(assigned.partitions));
+    assigned(snapshot, group, samples, |assigned| Some(assigned.held()));
 }
 
 pub(super) fn unassigned_partitions(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
     assigned(snapshot, group, samples, |assigned| {
         let table = snapshot.world.topic(assigned.topic)?;
         let all = u32::try_from(table.partitions()).ok()?;
-        snapshot.freshness.is_placed(table).then(|| all.saturating_sub(assigned.partitions))
+        snapshot.freshness.is_placed(table).then(|| all.saturating_sub(assigned.held()))
     });
 }
 

@@ -6,13 +6,14 @@
 mod cluster;
 mod exporter;
 mod group;
+mod standing;
 mod topic;
 
 use std::sync::Arc;
 
 use super::catalogue::{self as names, Family};
 use super::exposition::{ClusterView, Samples};
-use crate::derive::{GroupMeaning, Snapshot};
+use crate::derive::{GroupMeaning, Snapshot, Standing};
 use crate::state::{TopicIx, TopicTable};
 
 /// One existing topic.
@@ -33,6 +34,8 @@ pub enum Source {
     Topic(fn(&Snapshot, &TopicItem<'_>, &mut Samples<'_>)),
     /// Once for each group of a snapshot.
     Group(fn(&Snapshot, &GroupMeaning, &mut Samples<'_>)),
+    /// Once for each group of a snapshot, as it stands now.
+    Standing(fn(&Snapshot, &Standing<'_>, &mut Samples<'_>)),
     /// The exporter's registry.
     Registry,
     /// The operating system.
@@ -43,7 +46,7 @@ impl Source {
     /// Whether each cluster is asked for it.
     #[must_use]
     pub fn is_per_cluster(&self) -> bool {
-        matches!(self, Self::Cluster(_) | Self::Topic(_) | Self::Group(_))
+        matches!(self, Self::Cluster(_) | Self::Topic(_) | Self::Group(_) | Self::Standing(_))
     }
 }
 
@@ -69,6 +72,7 @@ pub static SOURCES: &[(&Family, Source)] = &[
     (&names::KAFKA_TOPIC_OLDEST_OFFSET_SUM, Source::Topic(topic::oldest_offset_sum)),
     (&names::KAFKA_TOPIC_OLDEST_OFFSET_SAMPLED_SUM, Source::Topic(topic::oldest_offset_sampled_sum)),
     (&names::KAFKA_TOPIC_UNKNOWN_PARTITIONS, Source::Topic(topic::unknown)),
+    (&names::KAFKA_TOPIC_PRODUCE_RATE, Source::Topic(topic::produce_rate)),
     (&names::KAFKA_CONSUMERGROUP_INFO, Source::Group(group::info)),
     (&names::KAFKA_CONSUMERGROUP_STATE, Source::Group(group::state)),
     (&names::KAFKA_CONSUMERGROUP_MEMBERS, Source::Group(group::members)),
@@ -87,6 +91,17 @@ pub static SOURCES: &[(&Family, Source)] = &[
     (&names::KAFKA_CONSUMERGROUP_LAST_COMMIT_TIMESTAMP_SECONDS, Source::Group(group::last_commit)),
     (&names::KAFKA_CONSUMERGROUP_COMMITS_TOTAL, Source::Group(group::commits_total)),
     (&names::KAFKA_CONSUMERGROUP_LOST_MESSAGES_SUM, Source::Group(group::lost_sum)),
+    (&names::KAFKA_CONSUMERGROUP_LAG_SECONDS, Source::Standing(standing::lag_seconds)),
+    (&names::KAFKA_CONSUMERGROUP_TOPIC_MAX_LAG_SECONDS, Source::Standing(standing::topic_max_lag_seconds)),
+    (&names::KAFKA_CONSUMERGROUP_MAX_LAG_SECONDS, Source::Standing(standing::max_lag_seconds)),
+    (&names::KAFKA_CONSUMERGROUP_OLDEST_UNREAD_TIMESTAMP_SECONDS, Source::Standing(standing::oldest_unread)),
+    (&names::KAFKA_CONSUMERGROUP_STATUS, Source::Standing(standing::status)),
+    (&names::KAFKA_CONSUMERGROUP_PARTITION_STATUS, Source::Standing(standing::partition_status)),
+    (&names::KAFKA_CONSUMERGROUP_LAG_VELOCITY, Source::Standing(standing::velocity)),
+    (&names::KAFKA_CONSUMERGROUP_CONSUME_RATE, Source::Standing(standing::consume_rate)),
+    (&names::KAFKA_CONSUMERGROUP_CATCH_UP_SECONDS, Source::Standing(standing::catch_up)),
+    (&names::KAFKA_CONSUMERGROUP_RETENTION_HEADROOM_SECONDS, Source::Standing(standing::retention_headroom)),
+    (&names::KAFKASCOPE_TIME_LAG_PARTITIONS, Source::Cluster(standing::time_lag_methods)),
     (&names::KAFKASCOPE_COLLECTOR_SUCCESS, Source::Cluster(exporter::collector_success)),
     (&names::KAFKASCOPE_COLLECTOR_DURATION_SECONDS, Source::Cluster(exporter::collector_duration)),
     (&names::KAFKASCOPE_COLLECTOR_LAST_SUCCESS_TIMESTAMP_SECONDS, Source::Cluster(exporter::collector_last_success)),
@@ -122,6 +137,8 @@ pub static SOURCES: &[(&Family, Source)] = &[
     (&names::KAFKASCOPE_HTTP_REQUESTS_TOTAL, Source::Registry),
     (&names::KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESSFUL, Source::Registry),
     (&names::KAFKASCOPE_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS, Source::Registry),
+    (&names::KAFKASCOPE_STATE_FILE_LAST_SUCCESS_TIMESTAMP_SECONDS, Source::Registry),
+    (&names::KAFKASCOPE_STATE_FILE_BYTES, Source::Registry),
     (&names::KAFKASCOPE_TASKS, Source::Registry),
     (&names::KAFKASCOPE_TASKS_STARTED_TOTAL, Source::Registry),
     (&names::KAFKASCOPE_TASKS_FINISHED_TOTAL, Source::Registry),

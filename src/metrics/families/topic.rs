@@ -110,3 +110,9 @@ pub(super) fn oldest_offset_sampled_sum(snapshot: &Snapshot, topic: &TopicItem<'
 pub(super) fn unknown(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
     samples.sample(&[&topic.table.name], snapshot.topic(topic.ix).unknown);
 }
+
+pub(super) fn produce_rate(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
+    if let (Some(rate), Some(_)) = (snapshot.outlook.produce_rate(topic.ix), snapshot.topic(topic.ix).end_sum) {
+        samples.sample(&[&topic.table.name], rate);
+    }
+}

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::kafka::{ClientSettings, KafkaApi, KafkaClient};
-use crate::model::{BrokerId, CommittedOffsets, GroupKind, KafkaCode, OffsetSpec, PartitionId, TopicPartitions};
+use crate::model::{
+    BrokerId, CommittedOffsets, GroupKind, KafkaCode, OffsetSpec, PartitionId, TopicPartitions, TopicTimes, WallTime,
+};
 use crate::sim::{Api, Fault, Outage};
 
 fn connect(cluster: &Cluster, request_timeout: Duration) -> KafkaClient {
@@ -103,6 +105,8 @@ async fn commits_and_offsets_are_the_worlds() {
     cluster.edit(|world| {
         world.set_commit("stopped", "moving", 1, None).unwrap();
         world.set_log_start_offset("moving", 2, 77).unwrap();
+        world.set_open_transaction("moving", 3, Some(100)).unwrap();
+        assert!(world.end_offset("moving", 3).unwrap() > 100);
     });
     let client = connect(&cluster, PATIENCE);
     client.metadata().await.unwrap();
@@ -119,7 +123,7 @@ async fn commits_and_offsets_are_the_worlds() {
 
     for broker in brokers(&cluster) {
         let led: Vec<usize> = (0..6).filter(|p| cluster.world().leader("moving", *p) == Some(broker.0)).collect();
-        for spec in [OffsetSpec::Earliest, OffsetSpec::Latest] {
+        for spec in [OffsetSpec::Earliest, OffsetSpec::Latest, OffsetSpec::LastStable] {
             let topics = client.list_offsets(broker, spec, &[moving(led.iter().copied())]).await.unwrap();
             assert_eq!(topics.iter().map(|topic| topic.rows.len()).sum::<usize>(), led.len());
             for row in topics.iter().flat_map(|topic| &topic.rows) {
@@ -127,8 +131,23 @@ async fn commits_and_offsets_are_the_worlds() {
                 let truth = match spec {
                     OffsetSpec::Earliest => world.log_start_offset("moving", at),
                     OffsetSpec::Latest => world.end_offset("moving", at),
+                    OffsetSpec::LastStable => world.stable_offset("moving", at),
                 };
                 assert_eq!(row.offset.ok().map(|offset| offset.get()), truth);
+            }
+        }
+        let at_ms = cluster.world().appended_at_ms("moving", 3, 5_000).unwrap();
+        for (time, is_there) in [(at_ms, true), (i64::MAX, false)] {
+            let asked = led.iter().map(|p| (PartitionId::from_index(*p).unwrap(), WallTime(time))).collect();
+            let times = [TopicTimes { topic: name("moving"), partitions: asked }];
+            let rows = client.offsets_at(broker, &times).await.unwrap();
+            assert_eq!(rows.iter().map(|topic| topic.rows.len()).sum::<usize>(), led.len());
+            for row in rows.iter().flat_map(|topic| &topic.rows) {
+                let found = row.found.unwrap();
+                assert_eq!(found.is_some(), is_there, "{row:?}");
+                let Some((offset, stamp)) = found else { continue };
+                let truth = cluster.world().appended_at_ms("moving", row.partition.index().unwrap(), offset.get());
+                assert!(stamp.0 >= at_ms && truth == Some(stamp.0), "{row:?}");
             }
         }
     }

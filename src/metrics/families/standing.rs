@@ -1,0 +1,109 @@
+//! How groups stand now: their time lag, the verdict on them, and what is to be expected.
+
+use std::time::Duration;
+
+use super::super::catalogue;
+use crate::derive::{Snapshot, Standing, TopicStanding};
+use crate::metrics::exposition::{ClusterView, Samples, Value};
+use crate::model::{GroupStatus, TimeLagMethod, WallTime};
+
+/// A sample for each topic that the group has committed on.
+fn by_topic<V: Value>(
+    snapshot: &Snapshot,
+    standing: &Standing<'_>,
+    samples: &mut Samples<'_>,
+    value: impl Fn(&TopicStanding<'_>) -> Option<V>,
+) {
+    for topic in standing.topics() {
+        if let (Some(name), Some(value)) = (snapshot.world.names.name(topic.segment.topic), value(&topic)) {
+            samples.sample(&[&standing.group.table.name, name], value);
+        }
+    }
+}
+
+/// A sample for each partition that the group has committed on.
+fn by_partition<V: Value>(
+    snapshot: &Snapshot,
+    standing: &Standing<'_>,
+    samples: &mut Samples<'_>,
+    value: impl Fn(usize) -> Option<V>,
+) {
+    for topic in standing.topics() {
+        let Some(name) = snapshot.world.names.name(topic.segment.topic) else { continue };
+        let mut run = samples.run(&[&standing.group.table.name, name]);
+        for row in topic.segment.rows.clone() {
+            if let (Some(partition), Some(value)) = (topic.commits.partitions.get(row), value(row)) {
+                run.row(partition.0, value);
+            }
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+pub(super) fn lag_seconds(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    by_partition(snapshot, standing, samples, |row| standing.time_lag(row).map(seconds));
+}
+
+pub(super) fn topic_max_lag_seconds(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    by_topic(snapshot, standing, samples, |topic| topic.max_time_lag().map(seconds));
+}
+
+pub(super) fn max_lag_seconds(_: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    if let Some(lag) = standing.max_time_lag() {
+        samples.sample(&[&standing.group.table.name], seconds(lag));
+    }
+}
+
+pub(super) fn oldest_unread(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    by_topic(snapshot, standing, samples, |topic| topic.oldest_unread().map(WallTime::as_seconds));
+}
+
+pub(super) fn status(_: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    if let Some(status) = standing.status() {
+        samples.sample(&[&standing.group.table.name], u32::from(status.code()));
+    }
+}
+
+pub(super) fn partition_status(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    let code = |status: GroupStatus| u32::from(status.code());
+    by_partition(snapshot, standing, samples, |row| standing.partition_status(row).map(code));
+}
+
+pub(super) fn velocity(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    by_topic(snapshot, standing, samples, |topic| topic.velocity());
+}
+
+pub(super) fn consume_rate(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    by_topic(snapshot, standing, samples, |topic| topic.consume_rate());
+}
+
+pub(super) fn catch_up(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    by_topic(snapshot, standing, samples, |topic| topic.catch_up().map(seconds));
+}
+
+pub(super) fn retention_headroom(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
+    by_topic(snapshot, standing, samples, |topic| topic.retention_headroom().map(seconds));
+}
+
+/// How many partitions are behind, by how their time lag is known.
+pub(super) fn time_lag_methods(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    let Some(snapshot) = cluster.snapshot.as_deref() else { return };
+    let mut known = [0_u64; TimeLagMethod::ALL.len()];
+    let mut unknown = 0_u64;
+    for standing in snapshot.standings(cluster.now) {
+        let rows = standing.topics().flat_map(|topic| topic.segment.rows.clone());
+        for row in rows.filter(|row| standing.group.lag(*row).is_some_and(|lag| lag.0 > 0)) {
+            match TimeLagMethod::ALL.iter().position(|method| standing.method(row) == Some(*method)) {
+                Some(place) => known[place] += 1,
+                None => unknown += 1,
+            }
+        }
+    }
+    for (method, partitions) in TimeLagMethod::ALL.iter().zip(known) {
+        samples.sample(&[method.as_str()], partitions);
+    }
+    samples.sample(&[catalogue::UNKNOWN_METHOD], unknown);
+}

@@ -1,0 +1,304 @@
+//! What is remembered of one group, row by row of its commits, and the outlook that is made of it.
+
+use std::sync::Arc;
+
+use super::judge::Holder;
+use super::rate::Rate;
+use super::row::{Facts, RowTrack, Want};
+use super::search::TimeQuestion;
+use super::settings::{StatusSettings, TimeLag, TrackSettings};
+use super::topic::{TopicTrack, Walls};
+use super::{CommitNote, Named, Times};
+use crate::derive::{GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
+use crate::model::{GroupState, Moment, PartitionId, WallTime};
+use crate::state::{CommitTable, HistoryId, Membership, Segment};
+
+/// What is remembered of a group on one topic.
+#[derive(Debug, Clone, Default)]
+struct SegmentTrack {
+    history: Option<HistoryId>,
+    read_at: Option<Moment>,
+    /// When a reading last counted towards verdicts.
+    counted_at: Option<WallTime>,
+    lag: Rate,
+    committed: Rate,
+}
+
+/// One group.
+#[derive(Debug, Clone)]
+pub(super) struct GroupTrack {
+    meaning: Arc<GroupMeaning>,
+    rows: Vec<RowTrack>,
+    segments: Vec<SegmentTrack>,
+    outlook: Arc<GroupOutlook>,
+    /// The rows whose append time only the broker can tell.
+    wants: Vec<(usize, Want)>,
+}
+
+/// What a group is looked at with.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) topics: &'a [Option<TopicTrack>],
+    pub(super) settings: &'a TrackSettings,
+    pub(super) named: &'a Named<'a>,
+    pub(super) walls: Walls,
+    pub(super) times: &'a Times,
+}
+
+impl Context<'_> {
+    /// Where a topic's append times may come from. What lies below the local log start of a tiered topic is read from
+    /// afar: the broker is not asked about such topics.
+    fn method(&self, topic: &TopicTrack) -> TimeLag {
+        let is_tiered = topic.table.settings.as_ref().is_some_and(|settings| settings.is_tiered);
+        match self.settings.time_lag.of(&topic.table.name) {
+            TimeLag::Auto | TimeLag::Broker if is_tiered => TimeLag::History,
+            method => method,
+        }
+    }
+}
+
+impl GroupTrack {
+    pub(super) fn new(meaning: &Arc<GroupMeaning>) -> Self {
+        let nothing = GroupOutlook { table: meaning.table.clone(), rows: Vec::new(), topics: Vec::new() };
+        Self {
+            meaning: Arc::new(GroupMeaning::of_nothing(&meaning.table)),
+            rows: Vec::new(),
+            segments: Vec::new(),
+            outlook: Arc::new(nothing),
+            wants: Vec::new(),
+        }
+    }
+
+    pub(super) fn outlook(&self) -> Arc<GroupOutlook> {
+        self.outlook.clone()
+    }
+
+    /// Whether what is known leads to no other outlook than before.
+    pub(super) fn is_current(&self, meaning: &Arc<GroupMeaning>, has_answers: bool) -> bool {
+        let is_answered = has_answers && !self.wants.is_empty();
+        Arc::ptr_eq(&self.meaning, meaning) && !is_answered
+    }
+
+    /// Takes in what is known of the group now; `notes` are commits with times of their own.
+    pub(super) fn follow(&mut self, meaning: &Arc<GroupMeaning>, notes: &[CommitNote], context: Context<'_>) {
+        let no_commits = CommitTable::default();
+        let commits = meaning.table.commits.as_deref().unwrap_or(&no_commits);
+        self.align(commits);
+        self.wants.clear();
+        let mut outlook = GroupOutlook {
+            table: meaning.table.clone(),
+            rows: Vec::with_capacity(commits.partitions.len()),
+            topics: Vec::with_capacity(commits.segments.len()),
+        };
+        let membership = context.snapshot.freshness.membership(&meaning.table);
+        for (place, (segment, lag)) in commits.segments.iter().zip(&meaning.topics).enumerate() {
+            let of_topic = Of { commits, segment, lag, meaning, membership, notes, context };
+            self.follow_topic(place, of_topic, &mut outlook);
+        }
+        self.meaning = meaning.clone();
+        self.outlook = Arc::new(outlook);
+    }
+
+    /// Brings what is remembered into the order of the present commits.
+    fn align(&mut self, commits: &CommitTable) {
+        let before = self.meaning.table.commits.clone();
+        let before = before.as_deref();
+        let same_rows = |table: &CommitTable| {
+            table.partitions == commits.partitions
+                && table.segments.len() == commits.segments.len()
+                && table.segments.iter().zip(&commits.segments).all(|(a, b)| (a.topic, &a.rows) == (b.topic, &b.rows))
+        };
+        if before.is_some_and(same_rows) {
+            return;
+        }
+        let mut rows = Vec::with_capacity(commits.partitions.len());
+        let mut segments = Vec::with_capacity(commits.segments.len());
+        for segment in &commits.segments {
+            let known = before.and_then(|table| {
+                let place = table.segments.binary_search_by_key(&segment.topic, |known| known.topic).ok()?;
+                Some((table, place))
+            });
+            segments.push(known.and_then(|(_, place)| self.segments.get(place).cloned()).unwrap_or_default());
+            for partition in &commits.partitions[segment.rows.clone()] {
+                let row = known.and_then(|(table, place)| table.row(&table.segments[place], *partition));
+                rows.push(row.and_then(|row| self.rows.get_mut(row)).map(std::mem::take).unwrap_or_default());
+            }
+        }
+        (self.rows, self.segments) = (rows, segments);
+    }
+
+    fn follow_topic(&mut self, place: usize, of: Of<'_>, outlook: &mut GroupOutlook) {
+        let topic = of.context.topics.get(of.segment.topic.index()).and_then(Option::as_ref);
+        let history = topic.map(|topic| topic.table.history);
+        let track = &mut self.segments[place];
+        if track.history != history && history.is_some() {
+            // Another life of the topic: what was remembered says nothing about it.
+            if track.history.is_some() {
+                self.rows[of.segment.rows.clone()].fill_with(RowTrack::default);
+                *track = SegmentTrack::default();
+            }
+            track.history = history;
+        }
+        let Some(topic) = topic else {
+            let unknown = RowTrack::default().unknown();
+            outlook.rows.extend(std::iter::repeat_n(unknown, of.segment.rows.len()));
+            outlook.topics.push(GroupTopicOutlook::default());
+            return;
+        };
+        let reading = track.read(of.segment, of.lag, of.context.walls, &of.context.settings.status);
+        let method = of.context.method(topic);
+        let mut deleted_from: Option<WallTime> = None;
+        for row in of.segment.rows.clone() {
+            let Some((facts, place)) = of.facts(topic, row, &reading) else {
+                outlook.rows.push(RowTrack::default().unknown());
+                continue;
+            };
+            let told = self.follow_row(row, &facts, method, &of, &reading);
+            outlook.rows.push(told);
+            let deleted = of.deleted_from(topic, place, &facts, told.oldest_unread());
+            deleted_from = earliest(deleted_from, deleted);
+        }
+        let track = &self.segments[place];
+        outlook.topics.push(GroupTopicOutlook {
+            velocity: track.lag.per_second(),
+            consume_rate: track.committed.per_second().map(|rate| rate.max(0.0)),
+            deleted_from,
+        });
+    }
+
+    fn follow_row(
+        &mut self,
+        row: usize,
+        facts: &Facts<'_>,
+        method: TimeLag,
+        of: &Of<'_>,
+        reading: &SegmentReading,
+    ) -> RowOutlook {
+        let settings = &of.context.settings.status;
+        let (topic, partition) = (of.segment.topic, of.commits.partitions[row]);
+        let track = &mut self.rows[row];
+        let notes = of.notes.iter().filter(|note| (note.topic, note.partition) == (topic, partition));
+        notes.for_each(|note| track.committed((note.offset, note.at), facts, settings));
+        track.polled(facts, reading.before, settings);
+        for (record, at) in of.context.times.of(topic, partition) {
+            track.told(record, at, facts, method);
+        }
+        if let Some(want) = track.date(facts, method) {
+            self.wants.push((row, want));
+        }
+        self.rows[row].outlook(facts, settings)
+    }
+
+    /// The questions that only the broker can answer.
+    pub(super) fn questions(&self) -> impl Iterator<Item = TimeQuestion> + '_ {
+        let commits = self.meaning.table.commits.as_deref();
+        self.wants.iter().filter_map(move |(row, want)| {
+            let commits = commits?;
+            let segment = commits.segments.partition_point(|segment| segment.rows.end <= *row);
+            Some(TimeQuestion {
+                topic: commits.segments.get(segment)?.topic,
+                partition: *commits.partitions.get(*row)?,
+                offset: want.record,
+                not_before: want.not_before,
+                not_after: want.not_after,
+            })
+        })
+    }
+}
+
+/// What was read of a segment since it was looked at last.
+struct SegmentReading {
+    /// When it was read; `None`: it was not read since.
+    at: Option<WallTime>,
+    /// When it was read before that.
+    before: Option<WallTime>,
+    counts: bool,
+}
+
+impl SegmentTrack {
+    fn read(&mut self, segment: &Segment, lag: &TopicLag, walls: Walls, settings: &StatusSettings) -> SegmentReading {
+        let before = self.read_at.map(|at| walls.of(at));
+        if self.read_at.is_some_and(|at| segment.at <= at) {
+            return SegmentReading { at: None, before, counts: false };
+        }
+        self.read_at = Some(segment.at);
+        let at = walls.of(segment.at);
+        let counts = self.counted_at.is_none_or(|counted| at.since(counted) >= settings.poll_distance);
+        if counts {
+            self.counted_at = Some(at);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a rate is no more exact than a double")]
+        {
+            lag.lag_sum.iter().for_each(|sum| self.lag.observe(sum.0 as f64, at));
+            lag.committed_sum.iter().for_each(|sum| self.committed.observe(*sum as f64, at));
+        }
+        SegmentReading { at: Some(at), before, counts }
+    }
+}
+
+/// A group's commits on one topic, with all that is known about them.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    commits: &'a CommitTable,
+    segment: &'a Segment,
+    lag: &'a TopicLag,
+    meaning: &'a GroupMeaning,
+    membership: Option<&'a Membership>,
+    notes: &'a [CommitNote],
+    context: Context<'a>,
+}
+
+impl<'a> Of<'a> {
+    fn facts(&self, topic: &'a TopicTrack, row: usize, reading: &SegmentReading) -> Option<(Facts<'a>, usize)> {
+        let partition = self.commits.partitions[row];
+        let place = topic.table.place(partition)?;
+        let is_named = self.context.named.names_commit(&self.meaning.table.name, self.segment.topic, partition);
+        let facts = Facts {
+            offset: self.commits.offsets[row].get()?,
+            read_at: reading.at.filter(|_| is_named && self.commits.is_current(row)),
+            counts: reading.counts,
+            lag: self.meaning.lag(row),
+            start: topic.table.starts[place].known(),
+            end: topic.table.ends[place].known(),
+            partition: topic.partition(place)?,
+            holder: self.holder(partition),
+            now: self.context.walls.now(),
+        };
+        Some((facts, place))
+    }
+
+    fn holder(&self, partition: PartitionId) -> Holder {
+        let Some(member) = self.membership.filter(|member| !member.is_simple) else { return Holder::Unknown };
+        let is_settled = matches!(member.state, GroupState::Stable | GroupState::Reconciling);
+        match member.assignment.binary_search_by_key(&self.segment.topic, |assigned| assigned.topic) {
+            _ if member.members == 0 => Holder::Nobody,
+            Ok(place) if member.assignment[place].partitions.contains(&partition) => Holder::Member,
+            // Its members have left their partitions, and are about to get others.
+            _ if !is_settled => Holder::Member,
+            Ok(_) => Holder::Nobody,
+            Err(_) => Holder::TopicDropped,
+        }
+    }
+
+    /// When the oldest unread record may be deleted at the earliest; `None`: never, or it is not known.
+    fn deleted_from(
+        &self,
+        topic: &TopicTrack,
+        place: usize,
+        facts: &Facts<'_>,
+        oldest_unread: Option<WallTime>,
+    ) -> Option<WallTime> {
+        let settings = topic.table.settings.as_deref();
+        if facts.lag.is_none_or(|lag| lag.0 == 0) || settings.is_some_and(|settings| settings.cleanup.compact) {
+            return None;
+        }
+        let by_time = settings.and_then(|settings| Some(oldest_unread?.plus(settings.deletes_after()?)));
+        let by_moves = topic.partition(place)?.start_reaches(facts.unread(), facts.now);
+        earliest(by_time, by_moves)
+    }
+}
+
+fn earliest(a: Option<WallTime>, b: Option<WallTime>) -> Option<WallTime> {
+    a.into_iter().chain(b).min()
+}

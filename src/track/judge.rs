@@ -1,0 +1,167 @@
+//! The verdict on a partition: Burrow's rules, with what is known to be wrong with them mended.
+//!
+//! Commits with times of their own are judged by these rules to the letter. Polled ones tell no times: what they lack,
+//! membership makes up for. A member that holds the partition and does not advance stalls; a partition that does not
+//! advance and that nobody holds is stopped.
+
+use std::time::Duration;
+
+use super::ring::{Commit, Ends, Ring};
+use super::settings::StatusSettings;
+use crate::derive::Verdict;
+use crate::model::{GroupStatus, Messages, Offset, WallTime};
+
+/// How long a topic of which no member holds a part any more, while the group lives, is missed.
+const ABANDONED_TOPIC_AFTER: Duration = Duration::from_secs(3600);
+
+/// How long the only commit that was ever seen on a partition may stand before it means something.
+const LONE_COMMIT_STANDS: Duration = Duration::from_secs(300);
+
+/// Who holds a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// A member of the group, or one will in a moment: the group rebalances.
+    Member,
+    /// Nobody: the group has no members, or none of them was given it.
+    Nobody,
+    /// Nobody holds any part of the topic, and the group has members.
+    TopicDropped,
+    /// Not known, or the group's consumers assign for themselves.
+    Unknown,
+}
+
+/// What a verdict is made of.
+#[derive(Debug)]
+pub(super) struct Case<'a> {
+    /// The last commits; `None`: the group has never been behind.
+    pub(super) ring: Option<&'a Ring>,
+    /// The last ends.
+    pub(super) ends: &'a Ends,
+    /// The commit that stands.
+    pub(super) offset: Offset,
+    /// Since when, as far as is known.
+    pub(super) since: WallTime,
+    /// When that was seen last.
+    pub(super) seen_at: WallTime,
+    /// How far behind the group is.
+    pub(super) lag: Messages,
+    /// Who holds the partition.
+    pub(super) holder: Holder,
+}
+
+/// Judges one partition.
+pub(super) fn judge(case: &Case<'_>, settings: &StatusSettings) -> Verdict {
+    if case.lag.0 <= settings.allowed_lag {
+        return Verdict::of(GroupStatus::Ok);
+    }
+    if case.is_residue(settings) {
+        return Verdict::of(GroupStatus::Ok);
+    }
+    let verdict = match case.ring.filter(|ring| ring.is_timed && ring.len() > 1) {
+        Some(ring) => by_commit_times(case, ring, settings),
+        None => by_membership(case, settings),
+    };
+    Verdict { abandoned_from: case.abandoned_from(&verdict, settings), ..verdict }
+}
+
+/// Burrow's rules to the letter.
+fn by_commit_times(case: &Case<'_>, ring: &Ring, settings: &StatusSettings) -> Verdict {
+    let stop_after = ring.first().zip(ring.last()).and_then(|(first, last)| {
+        // With an end at or before the last commit among those that were seen lately the group was at the end lately.
+        case.ends.all_past(last.offset).then(|| last.at.plus(last.at.since(first.at)))
+    });
+    let commits: Vec<Commit> = ring.iter().copied().collect();
+    let status = if is_rewound(&commits) { GroupStatus::Rewind } else { slowness(&commits, settings) };
+    Verdict { turns_into: GroupStatus::Stop, turns_after: stop_after, ..Verdict::of(status) }
+}
+
+/// The same rules for commits that were polled, where membership says what is wrong with one that does not advance.
+fn by_membership(case: &Case<'_>, settings: &StatusSettings) -> Verdict {
+    let commits = case.commits();
+    let advances = match commits.as_slice() {
+        [.., before, last] => last.offset > before.offset,
+        _ => false,
+    };
+    let is_held = matches!(case.holder, Holder::Member);
+    let is_left = matches!(case.holder, Holder::Nobody | Holder::TopicDropped);
+    if is_rewound(&commits) {
+        return Verdict::of(GroupStatus::Rewind);
+    }
+    if is_left && !advances {
+        return Verdict::of(GroupStatus::Stop);
+    }
+    // Where polling itself goes on nothing is silent; what was not seen for long is.
+    let turns_after = commits.first().zip(commits.last()).and_then(|(first, last)| {
+        let patience = if commits.len() > 1 { last.at.since(first.at) } else { LONE_COMMIT_STANDS };
+        case.ends.all_past(case.offset).then(|| last.at.plus(patience))
+    });
+    let turns_into = if is_held { GroupStatus::Stall } else { GroupStatus::Stop };
+    Verdict { turns_into, turns_after, ..Verdict::of(slowness(&commits, settings)) }
+}
+
+/// Rule 2: an offset went down and no later commit made up for it.
+fn is_rewound(commits: &[Commit]) -> bool {
+    let fell = |place: usize| commits[place].offset < commits[place - 1].offset;
+    let regained = |place: usize| commits[place..].iter().any(|later| later.offset >= commits[place - 1].offset);
+    (1..commits.len()).any(|place| fell(place) && !regained(place))
+}
+
+/// Rule 3: behind at every commit, and none of them moves, or the lag never falls. One commit says neither.
+fn slowness(commits: &[Commit], settings: &StatusSettings) -> GroupStatus {
+    let lags = || commits.iter().filter_map(|commit| commit.lag);
+    let always_behind = lags().all(|lag| lag.0 > settings.allowed_lag);
+    if commits.len() < 2 || !always_behind {
+        return GroupStatus::Ok;
+    }
+    if commits.windows(2).all(|pair| pair[0].offset == pair[1].offset) {
+        return GroupStatus::Stall;
+    }
+    let never_falls = lags().zip(lags().skip(1)).all(|(before, after)| after >= before);
+    if never_falls { GroupStatus::Warn } else { GroupStatus::Ok }
+}
+
+impl Case<'_> {
+    /// The stored commits, and the one that stands when it is not among them.
+    fn commits(&self) -> Vec<Commit> {
+        let mut commits: Vec<Commit> = self.ring.iter().flat_map(|ring| ring.iter()).copied().collect();
+        let is_timed = self.ring.is_some_and(|ring| ring.is_timed);
+        let is_stored = is_timed || commits.last().is_some_and(|last| last.at >= self.seen_at);
+        if !is_stored {
+            commits.push(Commit { offset: self.offset, at: self.seen_at, lag: Some(self.lag) });
+        }
+        commits
+    }
+
+    /// Whether the lag is what a transaction's marker leaves: as small, and either it always was, or neither the end nor
+    /// the commit has moved since the oldest end that is remembered.
+    pub(super) fn is_residue(&self, settings: &StatusSettings) -> bool {
+        if self.lag.0 > settings.marker_slack {
+            return false;
+        }
+        if self.ends.still_since().is_some_and(|since| self.since <= since) {
+            return true;
+        }
+        let commits = self.commits();
+        !is_rewound(&commits)
+            && commits.iter().all(|commit| commit.lag.is_none_or(|lag| lag.0 <= settings.marker_slack))
+    }
+
+    /// Whether it is known to be one: end and commit have stood still for a whole ring.
+    pub(super) fn is_settled_residue(&self, settings: &StatusSettings) -> bool {
+        let is_whole = self.ends.is_full(usize::from(settings.intervals));
+        let is_still = self.ends.still_since().is_some_and(|since| self.since <= since);
+        self.lag.0 <= settings.marker_slack && is_whole && is_still
+    }
+
+    /// From when on nobody misses the partition.
+    fn abandoned_from(&self, verdict: &Verdict, settings: &StatusSettings) -> Option<WallTime> {
+        if verdict.status == GroupStatus::Ok && verdict.turns_after.is_none() {
+            return None;
+        }
+        match self.holder {
+            Holder::Member => None,
+            Holder::TopicDropped => Some(self.since.plus(ABANDONED_TOPIC_AFTER.min(settings.abandoned_after))),
+            Holder::Nobody | Holder::Unknown => Some(self.since.plus(settings.abandoned_after)),
+        }
+    }
+}

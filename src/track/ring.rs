@@ -1,0 +1,105 @@
+//! The last commits on a partition, and the last ends that were seen of it: what a verdict looks at.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::{MaybeOffset, Messages, Offset, WallTime};
+
+/// A commit as it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Commit {
+    pub(super) offset: Offset,
+    /// When it was made, or seen.
+    pub(super) at: WallTime,
+    /// How far behind it was; `None`: not known.
+    pub(super) lag: Option<Messages>,
+}
+
+/// The last commits on one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Ring {
+    commits: VecDeque<Commit>,
+    /// Whether they carry times of their own, rather than those at which they were polled.
+    pub(super) is_timed: bool,
+}
+
+impl Ring {
+    /// A ring of commits that carry times of their own.
+    pub(super) fn of_timed() -> Self {
+        Self { is_timed: true, ..Self::default() }
+    }
+
+    /// Takes in a commit. One that is hardly younger than the last does not count, unless it goes backwards. Tells
+    /// whether it counts.
+    pub(super) fn push(&mut self, commit: Commit, capacity: usize, distance: Duration) -> bool {
+        if let Some(last) = self.commits.back_mut() {
+            if commit.at < last.at || (commit.at == last.at && commit.offset == last.offset) {
+                return false;
+            }
+            if commit.at.since(last.at) < distance && commit.offset >= last.offset {
+                if self.is_timed {
+                    // The commit is there, at the time of the first of its kind.
+                    *last = Commit { at: last.at, ..commit };
+                }
+                return false;
+            }
+        }
+        while self.commits.len() >= capacity.max(1) {
+            self.commits.pop_front();
+        }
+        self.commits.push_back(commit);
+        true
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.commits.len()
+    }
+
+    pub(super) fn first(&self) -> Option<&Commit> {
+        self.commits.front()
+    }
+
+    pub(super) fn last(&self) -> Option<&Commit> {
+        self.commits.back()
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Commit> {
+        self.commits.iter()
+    }
+
+    /// Whether every commit was close to the end.
+    pub(super) fn is_caught_up(&self, allowed: u64) -> bool {
+        self.commits.iter().all(|commit| commit.lag.is_some_and(|lag| lag.0 <= allowed))
+    }
+}
+
+/// The last ends that were seen of one partition, moved or not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Ends {
+    seen: VecDeque<(MaybeOffset, WallTime)>,
+}
+
+impl Ends {
+    pub(super) fn push(&mut self, end: Offset, at: WallTime, capacity: usize) {
+        while self.seen.len() >= capacity.max(1) {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((end.into(), at));
+    }
+
+    /// Whether all of them lie past an offset: the group has not been at the end lately.
+    pub(super) fn all_past(&self, offset: Offset) -> bool {
+        self.seen.iter().all(|(end, _)| end.get().is_some_and(|end| end > offset))
+    }
+
+    /// Since when the end has stood still, if it has for all that is remembered.
+    pub(super) fn still_since(&self) -> Option<WallTime> {
+        let (first, since) = self.seen.front()?;
+        self.seen.iter().all(|(end, _)| end == first).then_some(*since)
+    }
+
+    /// Whether as many are remembered as may be.
+    pub(super) fn is_full(&self, capacity: usize) -> bool {
+        self.seen.len() >= capacity
+    }
+}

@@ -1,0 +1,268 @@
+//! What is remembered of a group on one partition, and what it says now.
+
+use std::time::Duration;
+
+use super::judge::{Case, Holder, judge};
+use super::ring::{Commit, Ring};
+use super::settings::{StatusSettings, TimeLag};
+use super::timeline::Bracket;
+use super::topic::PartitionTrack;
+use crate::derive::{RowOutlook, Verdict};
+use crate::model::{GroupStatus, MaybeOffset, Messages, Offset, TimeLagMethod, WallTime};
+
+/// How long after an answer the broker is not asked again about a partition of a group, whose commits move on meanwhile.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(15);
+/// How long a question stands before it is given up for that about a younger record.
+const ASK_FOR: Duration = Duration::from_secs(60);
+/// After so many questions without an answer what the broker told before is out of date.
+const UNANSWERED_AT_MOST: u8 = 4;
+/// Two readings of an end so close together leave little to ask for.
+const CLOSE_READINGS: Duration = Duration::from_secs(90);
+/// A time that is known up to this part of its age is known well enough.
+const PART_OF_AGE: u32 = 10;
+
+/// What is known now of the row, from the facts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts<'a> {
+    pub(super) offset: Offset,
+    /// When it was read; `None`: not since the row was looked at last.
+    pub(super) read_at: Option<WallTime>,
+    /// Whether that reading counts towards a verdict, or comes too soon after another.
+    pub(super) counts: bool,
+    pub(super) lag: Option<Messages>,
+    pub(super) start: Option<Offset>,
+    pub(super) end: Option<Offset>,
+    pub(super) partition: &'a PartitionTrack,
+    pub(super) holder: Holder,
+    pub(super) now: WallTime,
+}
+
+impl Facts<'_> {
+    /// The oldest record that the group can still read and has not.
+    pub(super) fn unread(&self) -> Offset {
+        self.start.map_or(self.offset, |start| start.max(self.offset))
+    }
+}
+
+/// What to ask the broker about a row: when its oldest unread record was appended, with what is known of that.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Want {
+    pub(super) record: Offset,
+    pub(super) not_before: Option<(Offset, WallTime)>,
+    pub(super) not_after: Option<(Offset, WallTime)>,
+}
+
+/// The append time of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Appended {
+    record: Offset,
+    at: WallTime,
+    method: TimeLagMethod,
+}
+
+/// What the broker was asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    record: Offset,
+    at: WallTime,
+}
+
+/// What is remembered of one row.
+#[derive(Debug, Clone)]
+pub(super) struct RowTrack {
+    /// `None` as long as the group has not been behind, when commits are polled.
+    ring: Option<Box<Ring>>,
+    /// Commits that a verdict is made of, those that are not kept included.
+    stored: u8,
+    offset: MaybeOffset,
+    since: WallTime,
+    appended: Option<Appended>,
+    asked: Option<Asked>,
+    /// Questions since the last answer.
+    unanswered: u8,
+}
+
+impl Default for RowTrack {
+    fn default() -> Self {
+        Self {
+            ring: None,
+            stored: 0,
+            offset: MaybeOffset::UNKNOWN,
+            since: WallTime(0),
+            appended: None,
+            asked: None,
+            unanswered: 0,
+        }
+    }
+}
+
+impl RowTrack {
+    /// Takes in a commit with a time of its own. Its lag is told by the end that is known now, unless that is older.
+    pub(super) fn committed(&mut self, (offset, at): (Offset, WallTime), facts: &Facts<'_>, settings: &StatusSettings) {
+        let lag = if offset == facts.offset {
+            facts.lag
+        } else {
+            let from = facts.start.map_or(offset, |start| start.max(offset));
+            facts.end.filter(|end| *end >= offset).map(|end| end.distance_from(from))
+        };
+        self.moved_to(offset, at);
+        if !self.ring.as_ref().is_some_and(|ring| ring.is_timed) {
+            self.ring = Some(Box::new(Ring::of_timed()));
+        }
+        if let Some(ring) = &mut self.ring {
+            ring.push(Commit { offset, at, lag }, usize::from(settings.intervals), settings.commit_distance);
+            self.stored = u8::try_from(ring.len()).unwrap_or(u8::MAX);
+        }
+    }
+
+    fn moved_to(&mut self, offset: Offset, at: WallTime) {
+        if self.offset.get() != Some(offset) {
+            (self.offset, self.since) = (offset.into(), at);
+        }
+    }
+
+    /// Takes in a commit that was polled.
+    pub(super) fn polled(&mut self, facts: &Facts<'_>, before: Option<WallTime>, settings: &StatusSettings) {
+        let Some(at) = facts.read_at else { return };
+        let former = self.offset.get();
+        let is_timed = self.ring.as_ref().is_some_and(|ring| ring.is_timed);
+        if is_timed {
+            // The commit itself, with its time, comes by another way; one that does not come that way is still one.
+            if former != Some(facts.offset) {
+                self.moved_to(facts.offset, at);
+            }
+            return;
+        }
+        self.moved_to(facts.offset, at);
+        let capacity = usize::from(settings.intervals);
+        let is_behind = facts.lag.is_some_and(|lag| lag.0 > settings.allowed_lag);
+        if self.ring.is_none() {
+            if is_behind {
+                let mut ring = Ring::default();
+                if let (Some(offset), Some(at)) = (former.filter(|_| self.stored > 0), before) {
+                    ring.push(Commit { offset, at, lag: Some(Messages(0)) }, capacity, Duration::ZERO);
+                }
+                self.ring = Some(Box::new(ring));
+            } else if facts.lag.is_some() && facts.counts {
+                self.count(settings);
+            }
+        }
+        if let Some(ring) = &mut self.ring {
+            let commit = Commit { offset: facts.offset, at, lag: facts.lag };
+            let is_stored = ring.push(commit, capacity, settings.poll_distance);
+            let is_caught_up = !is_behind && facts.lag.is_some() && ring.is_caught_up(settings.allowed_lag);
+            if is_stored {
+                self.count(settings);
+            }
+            if is_caught_up {
+                self.ring = None;
+            }
+        }
+    }
+
+    fn count(&mut self, settings: &StatusSettings) {
+        self.stored = self.stored.saturating_add(1).min(settings.intervals);
+    }
+
+    /// What the row says now.
+    pub(super) fn outlook(&self, facts: &Facts<'_>, settings: &StatusSettings) -> RowOutlook {
+        let Some(lag) = facts.lag else { return self.unknown() };
+        let ring = self.ring.as_deref();
+        let timed = ring.filter(|ring| ring.is_timed).and_then(Ring::last).map(|last| last.at);
+        let case = Case {
+            ring,
+            ends: &facts.partition.ends,
+            offset: facts.offset,
+            since: self.since,
+            seen_at: timed.or(facts.read_at).unwrap_or(self.since),
+            lag,
+            holder: facts.holder,
+        };
+        let appended = self.appended.filter(|_| lag.0 > 0 && !case.is_settled_residue(settings));
+        RowOutlook::new(appended.map(|known| (known.at, known.method)), judge(&case, settings), self.stored)
+    }
+
+    /// Takes in what the broker told about when a record was appended.
+    pub(super) fn told(&mut self, record: Offset, at: WallTime, facts: &Facts<'_>, method: TimeLag) {
+        let bracket = match method {
+            // Of records with times of their own, the time of reading says nothing.
+            TimeLag::Broker => Bracket { after: None, by: None },
+            _ => facts.partition.timeline.bracket(record),
+        };
+        let at = bracket.after.map_or(at, |(_, after)| at.max(after));
+        let at = bracket.by.map_or(at, |(_, by)| at.min(by));
+        self.unanswered = 0;
+        if at <= facts.now && facts.unread() >= record {
+            self.learn(Appended { record, at, method: TimeLagMethod::Broker });
+        }
+    }
+
+    /// A later record was not appended earlier: methods may differ, time does not go back.
+    fn learn(&mut self, told: Appended) {
+        let floor = self.appended.filter(|known| known.record <= told.record).map(|known| known.at);
+        self.appended = Some(Appended { at: floor.map_or(told.at, |floor| told.at.max(floor)), ..told });
+    }
+
+    /// Looks for the append time of the oldest unread record. Returns what to ask the broker, if it is to be asked.
+    pub(super) fn date(&mut self, facts: &Facts<'_>, method: TimeLag) -> Option<Want> {
+        if method == TimeLag::Off || facts.lag.is_none_or(|lag| lag.0 == 0) {
+            self.appended = self.appended.filter(|_| method != TimeLag::Off && facts.lag.is_none());
+            return None;
+        }
+        let record = facts.unread();
+        if self.appended.is_some_and(|known| known.record == record) {
+            return None;
+        }
+        self.appended = self.appended.filter(|known| known.record < record);
+        let bracket = facts.partition.timeline.bracket(record);
+        if method != TimeLag::Broker
+            && let Some(at) = bracket.interpolate(record)
+            && (method == TimeLag::History || self.is_good_enough(&bracket, at, facts))
+        {
+            self.learn(Appended { record, at, method: TimeLagMethod::History });
+            return None;
+        }
+        if method == TimeLag::History {
+            self.appended = None;
+            return None;
+        }
+        self.ask(record, facts, method)
+    }
+
+    /// Whether the history tells a time well enough not to ask: the log was read often enough then, or asking has not
+    /// helped.
+    fn is_good_enough(&self, bracket: &Bracket, at: WallTime, facts: &Facts<'_>) -> bool {
+        let tolerance = CLOSE_READINGS.max(facts.now.since(at) / PART_OF_AGE);
+        bracket.width().is_some_and(|width| width <= tolerance) || self.unanswered > 1
+    }
+
+    /// What to ask the broker: the same as before as long as it has not told that, for a while; then about the record that
+    /// is the oldest by now. Until it tells, an earlier record's time stands: the lag may seem longer than it is.
+    fn ask(&mut self, record: Offset, facts: &Facts<'_>, method: TimeLag) -> Option<Want> {
+        if self.unanswered > UNANSWERED_AT_MOST {
+            self.appended = None;
+        }
+        let pending = match self.asked {
+            Some(asked) if self.unanswered == 0 && facts.now.since(asked.at) < ASK_AGAIN_AFTER => return None,
+            Some(asked) if self.unanswered > 0 && facts.now.since(asked.at) < ASK_FOR => Some(asked.record),
+            _ => None,
+        };
+        let is_there = |record: &Offset| facts.start.is_none_or(|start| *record >= start);
+        let record = pending.filter(is_there).unwrap_or_else(|| {
+            self.asked = Some(Asked { record, at: facts.now });
+            self.unanswered = self.unanswered.saturating_add(1);
+            record
+        });
+        let known = self.appended.map(|known| (known.record, known.at)).filter(|(known, _)| *known <= record);
+        if method == TimeLag::Broker {
+            return Some(Want { record, not_before: known, not_after: None });
+        }
+        let bracket = facts.partition.timeline.bracket(record);
+        Some(Want { record, not_before: known.max(bracket.after), not_after: bracket.by })
+    }
+
+    /// What is said of a row of which nothing is known.
+    pub(super) fn unknown(&self) -> RowOutlook {
+        RowOutlook::new(None, Verdict::of(GroupStatus::Ok), self.stored)
+    }
+}

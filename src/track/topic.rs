@@ -1,0 +1,161 @@
+//! What is remembered of one life of a topic: when its partitions had which end, and how its log starts move.
+
+use std::sync::Arc;
+
+use super::Named;
+use super::rate::Rate;
+use super::ring::Ends;
+use super::timeline::Timeline;
+use crate::model::{Instants, Moment, Offset, PartitionId, WallTime};
+use crate::state::{TopicIx, TopicTable};
+
+/// When a reading's moment was on the wall clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walls(pub(super) Instants);
+
+impl Walls {
+    pub(super) fn of(self, moment: Moment) -> WallTime {
+        let ago = i64::try_from(self.0.moment.since(moment).as_millis()).unwrap_or(i64::MAX);
+        WallTime(self.0.wall.0.saturating_sub(ago))
+    }
+
+    pub(super) fn now(self) -> WallTime {
+        self.0.wall
+    }
+}
+
+/// How a log start moves: in leaps, whenever a segment is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct StartMoves {
+    start: Option<Offset>,
+    moved_at: Option<WallTime>,
+    /// Of the last leap but one to the last.
+    pace: Option<f64>,
+    gap_seconds: f64,
+}
+
+impl StartMoves {
+    fn observe(&mut self, start: Offset, at: WallTime) {
+        let before = self.start.replace(start).filter(|before| start > *before);
+        let Some(before) = before else { return };
+        if let Some(moved_at) = self.moved_at {
+            self.gap_seconds = at.since(moved_at).as_secs_f64().max(1.0);
+            #[expect(clippy::cast_precision_loss, reason = "a forecast is no more exact than a double")]
+            let leap = start.distance_from(before).0 as f64;
+            self.pace = Some(leap / self.gap_seconds);
+        }
+        self.moved_at = Some(at);
+    }
+
+    /// Messages a second; less and less when the next leap does not come.
+    fn per_second(&self, now: WallTime) -> Option<f64> {
+        let waited = now.since(self.moved_at?).as_secs_f64();
+        Some(self.pace? * (self.gap_seconds / waited.max(self.gap_seconds)))
+    }
+}
+
+/// What is remembered of one partition.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PartitionTrack {
+    pub(super) timeline: Timeline,
+    pub(super) ends: Ends,
+    starts: StartMoves,
+    /// When the end was read that was taken in last.
+    read_at: Option<Moment>,
+}
+
+impl PartitionTrack {
+    /// When the log start reaches an offset, at the pace at which it moves.
+    pub(super) fn start_reaches(&self, offset: Offset, now: WallTime) -> Option<WallTime> {
+        let per_second = self.starts.per_second(now).filter(|pace| *pace > 0.0)?;
+        #[expect(clippy::cast_precision_loss, reason = "a forecast is no more exact than a double")]
+        let away = offset.distance_from(self.starts.start?).0 as f64;
+        let left = std::time::Duration::try_from_secs_f64(away / per_second).ok()?;
+        Some(now.plus(left))
+    }
+}
+
+/// What is remembered of one topic.
+#[derive(Debug, Clone)]
+pub(super) struct TopicTrack {
+    pub(super) table: Arc<TopicTable>,
+    partitions: Vec<PartitionTrack>,
+    produced: Rate,
+}
+
+impl TopicTrack {
+    pub(super) fn new(table: &Arc<TopicTable>) -> Self {
+        Self { table: table.clone(), partitions: Vec::new(), produced: Rate::default() }
+    }
+
+    pub(super) fn partition(&self, place: usize) -> Option<&PartitionTrack> {
+        self.partitions.get(place)
+    }
+
+    /// How fast records are appended, in messages a second.
+    pub(super) fn produce_rate(&self) -> Option<f64> {
+        self.produced.per_second().map(|rate| rate.max(0.0))
+    }
+
+    /// Lets a history that was kept elsewhere come before what is remembered.
+    pub(super) fn resume(&mut self, place: usize, earlier: &Timeline) {
+        self.grow(place + 1);
+        self.partitions[place].timeline.resume(earlier);
+    }
+
+    fn grow(&mut self, partitions: usize) {
+        if self.partitions.len() < partitions {
+            self.partitions.resize_with(partitions, PartitionTrack::default);
+        }
+    }
+
+    /// Takes in what is read of the topic now. Another life than before starts with nothing.
+    pub(super) fn follow(
+        &mut self,
+        ix: TopicIx,
+        table: &Arc<TopicTable>,
+        named: &Named<'_>,
+        walls: Walls,
+        ends: usize,
+    ) {
+        if self.table.history != table.history {
+            *self = Self::new(table);
+        }
+        self.table = table.clone();
+        self.grow(table.asked());
+        let mut latest = None;
+        for (place, track) in self.partitions.iter_mut().enumerate().take(table.asked()) {
+            let reading = &table.ends[place];
+            let is_new = track.read_at.is_none_or(|at| reading.at > at);
+            let Some(end) = reading.known().filter(|_| is_new) else { continue };
+            track.read_at = Some(reading.at);
+            if !PartitionId::from_index(place).is_some_and(|partition| named.names_end(ix, partition)) {
+                continue;
+            }
+            let at = walls.of(reading.at);
+            latest = latest.max(Some(at));
+            track.timeline.observe(end, at);
+            track.ends.push(end, at, ends);
+            if let Some(start) = table.starts[place].known() {
+                track.starts.observe(start, walls.of(table.starts[place].at));
+            }
+        }
+        if let Some((at, sum)) = latest.zip(self.end_sum()) {
+            self.produced.observe(sum, at);
+        }
+    }
+
+    fn end_sum(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a rate is no more exact than a double")]
+        let end = |reading: &crate::state::Reading| reading.known().map(|end| end.get() as f64);
+        self.table.sample.is_none().then(|| self.table.ends.iter().map(end).sum())?
+    }
+
+    /// The history of each partition that has one.
+    pub(super) fn timelines(&self) -> impl Iterator<Item = (PartitionId, &Timeline)> {
+        self.partitions.iter().enumerate().filter_map(|(place, track)| {
+            let partition = PartitionId::from_index(place)?;
+            (!track.timeline.points().is_empty()).then_some((partition, &track.timeline))
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! The memory of one cluster: it follows the snapshots of the cluster, and makes an outlook for each.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::group::{Context, GroupTrack};
+use super::persist::TopicHistory;
+use super::search::{TimeAnswer, TimeQuestion};
+use super::settings::TrackSettings;
+use super::timeline::{Point, Timeline};
+use super::topic::{TopicTrack, Walls};
+use crate::derive::{Outlook, Snapshot};
+use crate::model::{Offset, PartitionId, WallTime};
+use crate::state::{TopicIx, TopicTable};
+
+/// Questions for the broker at once; more wait until these are answered.
+const MAX_QUESTIONS: usize = 2000;
+/// Commits with times of their own between two snapshots; of more, the older ones count as not seen.
+const MAX_NOTES: usize = 200_000;
+
+/// Which of the values in a snapshot count as observed now.
+#[derive(Debug, Clone, Copy)]
+pub enum Named<'a> {
+    /// All that was read since the last snapshot.
+    Fresh,
+    /// Of those only these.
+    Only {
+        /// Ends.
+        ends: &'a BTreeSet<(TopicIx, PartitionId)>,
+        /// Commits by group.
+        commits: &'a BTreeMap<Arc<str>, BTreeSet<(TopicIx, PartitionId)>>,
+    },
+}
+
+impl Named<'_> {
+    pub(super) fn names_end(&self, topic: TopicIx, partition: PartitionId) -> bool {
+        match self {
+            Self::Fresh => true,
+            Self::Only { ends, .. } => ends.contains(&(topic, partition)),
+        }
+    }
+
+    pub(super) fn names_commit(&self, group: &str, topic: TopicIx, partition: PartitionId) -> bool {
+        match self {
+            Self::Fresh => true,
+            Self::Only { commits, .. } => commits.get(group).is_some_and(|rows| rows.contains(&(topic, partition))),
+        }
+    }
+}
+
+/// A commit with a time of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitNote {
+    /// The topic.
+    pub topic: TopicIx,
+    /// The partition.
+    pub partition: PartitionId,
+    /// What was committed.
+    pub offset: Offset,
+    /// When.
+    pub at: WallTime,
+}
+
+/// The answers since the last snapshot.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Times {
+    told: HashMap<(TopicIx, PartitionId), Vec<(Offset, WallTime)>>,
+}
+
+impl Times {
+    pub(super) fn of(&self, topic: TopicIx, partition: PartitionId) -> impl Iterator<Item = (Offset, WallTime)> {
+        self.told.get(&(topic, partition)).into_iter().flatten().copied()
+    }
+}
+
+/// The memory of one cluster. Bounded by its partitions and group-partitions.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    settings: TrackSettings,
+    topics: Vec<Option<TopicTrack>>,
+    groups: HashMap<Arc<str>, GroupTrack>,
+    notes: HashMap<Arc<str>, Vec<CommitNote>>,
+    noted: usize,
+    times: Times,
+    /// Histories of topics that have not been seen yet.
+    kept: HashMap<Arc<str>, TopicHistory>,
+}
+
+impl Tracker {
+    /// A memory without anything in it.
+    #[must_use]
+    pub fn new(settings: TrackSettings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// Other settings from now on.
+    pub fn set_settings(&mut self, settings: TrackSettings) {
+        self.settings = settings;
+    }
+
+    /// Takes note of a commit with a time of its own, in the order in which they were made. It counts with the next
+    /// snapshot.
+    pub fn note_commit(&mut self, group: &Arc<str>, note: CommitNote) {
+        if self.noted < MAX_NOTES {
+            self.noted += 1;
+            self.notes.entry(group.clone()).or_default().push(note);
+        }
+    }
+
+    /// Takes in what the broker told. It counts with the next snapshot.
+    pub fn answer(&mut self, answers: &[TimeAnswer]) {
+        for answer in answers {
+            let told = self.times.told.entry((answer.topic, answer.partition)).or_default();
+            told.push((answer.offset, answer.appended_at));
+        }
+    }
+
+    /// What is to be asked of the broker. Nothing about groups that have caught up, nor where the history tells.
+    #[must_use]
+    pub fn questions(&self) -> Vec<TimeQuestion> {
+        let mut questions = BTreeMap::new();
+        let all = self.groups.values().flat_map(GroupTrack::questions);
+        questions.extend(all.take(MAX_QUESTIONS).map(|ask| ((ask.topic, ask.partition, ask.offset), ask)));
+        questions.into_values().collect()
+    }
+
+    /// Follows the cluster: takes in what a snapshot shows, and tells what that means in the light of what was before.
+    pub fn observe(&mut self, snapshot: &Snapshot, named: &Named<'_>) -> Arc<Outlook> {
+        let walls = Walls(snapshot.derived_at);
+        self.follow_topics(snapshot, named, walls);
+        let (times, notes) = (std::mem::take(&mut self.times), std::mem::take(&mut self.notes));
+        self.noted = 0;
+        let context = Context { snapshot, topics: &self.topics, settings: &self.settings, named, walls, times: &times };
+        let has_answers = !times.told.is_empty();
+        let mut known = std::mem::take(&mut self.groups);
+        let mut outlooks = Vec::with_capacity(snapshot.groups.len());
+        for meaning in &snapshot.groups {
+            let name = &meaning.table.name;
+            let mut group = known.remove(name).unwrap_or_else(|| GroupTrack::new(meaning));
+            let notes = notes.get(name).map_or(&[][..], Vec::as_slice);
+            if !notes.is_empty() || !group.is_current(meaning, has_answers) {
+                group.follow(meaning, notes, context);
+            }
+            outlooks.push(group.outlook());
+            self.groups.insert(name.clone(), group);
+        }
+        let produce_rates = self.topics.iter().map(|topic| topic.as_ref().and_then(TopicTrack::produce_rate));
+        Arc::new(Outlook {
+            groups: outlooks,
+            produce_rates: produce_rates.collect(),
+            intervals: self.settings.status.intervals,
+        })
+    }
+
+    fn follow_topics(&mut self, snapshot: &Snapshot, named: &Named<'_>, walls: Walls) {
+        let world = &snapshot.world;
+        let ends = usize::from(self.settings.status.intervals);
+        self.topics.resize_with(world.topics.len(), || None);
+        for (place, table) in world.topics.iter().enumerate() {
+            let slot = &mut self.topics[place];
+            let Some(table) = table else {
+                *slot = None;
+                continue;
+            };
+            let Some(ix) = world.names.get(&table.name) else { continue };
+            match slot.as_mut().filter(|track| track.table.name == table.name) {
+                Some(track) if Arc::ptr_eq(&track.table, table) => {}
+                Some(track) => track.follow(ix, table, named, walls, ends),
+                None => slot.insert(TopicTrack::new(table)).follow(ix, table, named, walls, ends),
+            }
+            if let Some(kept) = self.kept.get(&table.name)
+                && let Some(is_of_this_topic) = belongs(kept, table)
+            {
+                if let Some(track) = slot.as_mut().filter(|_| is_of_this_topic) {
+                    resume(track, kept, table);
+                }
+                self.kept.remove(&table.name);
+            }
+        }
+        if snapshot.has_metadata() {
+            self.kept.retain(|name, _| world.names.get(name).is_some_and(|ix| world.topic(ix).is_some()));
+        }
+    }
+
+    /// The history of every topic, to be kept elsewhere.
+    #[must_use]
+    pub fn export(&self) -> Vec<TopicHistory> {
+        let mut histories: Vec<TopicHistory> = self.kept.values().cloned().collect();
+        histories.extend(self.topics.iter().flatten().map(|track| TopicHistory {
+            topic: track.table.name.clone(),
+            id: track.table.id,
+            partitions: track.timelines().map(|(id, timeline)| (id, timeline.points().to_vec())).collect(),
+        }));
+        histories
+    }
+
+    /// Takes in what was kept elsewhere. It counts for a topic that is seen from now on and is the same, as far as ids
+    /// and ends tell.
+    pub fn import(&mut self, histories: Vec<TopicHistory>) {
+        self.kept.extend(histories.into_iter().map(|history| (history.topic.clone(), history)));
+    }
+}
+
+/// Whether a history that was kept is of this topic; `None`: that cannot be told yet.
+fn belongs(kept: &TopicHistory, table: &TopicTable) -> Option<bool> {
+    if kept.id.is_some() && table.id.is_none() {
+        return None;
+    }
+    Some(kept.id.is_none() || kept.id == table.id)
+}
+
+/// Gives a topic the history that was kept of its partitions, as far as the present ends go on from it.
+fn resume(track: &mut TopicTrack, kept: &TopicHistory, table: &TopicTable) {
+    for (partition, points) in &kept.partitions {
+        let Some(place) = table.place(*partition) else { continue };
+        let goes_on = |last: &Point| table.ends[place].known().is_none_or(|end| end >= last.offset);
+        let timeline = Timeline::restore(points.clone());
+        if let Some(timeline) = timeline.filter(|timeline| timeline.last().is_some_and(goes_on)) {
+            track.resume(place, &timeline);
+        }
+    }
+}
