@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::failures::Failures;
 use super::memory::Memory;
 use super::stream_log::{Line, StreamLog};
-use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
+use crate::collect::{CacheUse, Clock, CommitEvent, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
 use crate::http::ScrapeFeed;
 use crate::kafka::{FeedHealth, KafkaPool, Operation};
 use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task, catalogue};
 use crate::model::{BrokerId, Moment};
 use crate::state::World;
-use crate::track::Named;
+use crate::track::{CommitNote, Named};
 
 /// A poll thread that has not turned for so long does not touch its beat any more.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
@@ -70,6 +70,7 @@ impl ClusterTask {
             }
             let report = self.while_alive(poller.tick(), Task::touch).await;
             self.count(&report);
+            self.note_commits(poller.take_commit_events(), poller.world());
             if report.has_asked() {
                 log.write(&self.source, poller.world(), &report, self.now());
                 log.say_stream(&self.source, poller.stream_health(), self.now());
@@ -143,6 +144,19 @@ impl ClusterTask {
             tokio::select! {
                 done = &mut work => return done,
                 () = tokio::time::sleep(TURN) => show(&self.poller_beat),
+            }
+        }
+    }
+
+    /// Hands on the commits that were read as they were made: they count with the next snapshot.
+    fn note_commits(&self, commits: Vec<CommitEvent>, world: &World) {
+        if commits.is_empty() {
+            return;
+        }
+        let mut tracker = self.memory.tracker();
+        for CommitEvent { group, topic, partition, offset, at } in commits {
+            if let Some(topic) = world.names.get(&topic) {
+                tracker.note_commit(&group, CommitNote { topic, partition, offset, at });
             }
         }
     }
