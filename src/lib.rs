@@ -14,6 +14,7 @@ pub mod http;
 pub mod kafka;
 pub mod metrics;
 pub mod model;
+pub mod replay;
 pub mod report;
 pub mod schedule;
 pub mod sim;

@@ -182,6 +182,36 @@ clusters:
     }
 
     #[test]
+    fn the_memory_goes_by_what_is_configured() {
+        let of = |yaml: &str| {
+            let fake = Fake::default().file("k.yml", &format!("{yaml}\n  bootstrap_servers: [b1:9092]\n"));
+            let (config, _) = config::resolve(Some(Path::new("k.yml")), &[], &fake).unwrap();
+            track_settings(&config.clusters[0], &config)
+        };
+        assert_eq!(of("clusters:\n- topics: {}").status, StatusSettings::default(), "the defaults agree");
+        let status = of("
+status: {intervals: 100, allowed_lag: 5, marker_slack: 2, min_distance: 10s, abandoned_after: 1h}
+clusters:
+- topics: {}")
+        .status;
+        let expected = StatusSettings {
+            intervals: 100,
+            allowed_lag: 5,
+            marker_slack: 2,
+            poll_distance: Duration::from_secs(10),
+            abandoned_after: Duration::from_secs(3600),
+            ..StatusSettings::default()
+        };
+        assert_eq!(status, expected);
+        let rule = of("
+clusters:
+- topics: {time_lag: broker, overrides: [{topics: ^a, time_lag: off}, {topics: b, time_lag: history}, {topics: c, time_lag: auto}]}")
+        .time_lag;
+        let told = ["ab", "b", "c", "d"].map(|topic| rule.of(topic));
+        assert_eq!(told, [TimeLag::Off, TimeLag::History, TimeLag::Auto, TimeLag::Broker]);
+    }
+
+    #[test]
     fn overrides_are_for_names() {
         let yaml = "
 clusters:

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::failures::Failures;
 use super::memory::Memory;
 use super::stream_log::{Line, StreamLog};
-use crate::collect::{CacheUse, Clock, CommitEvent, PassReport, PollSettings, Poller, SystemClock};
+use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemClock};
 use crate::derive::Snapshot;
 use crate::http::ScrapeFeed;
 use crate::kafka::{FeedHealth, KafkaPool, Operation};
@@ -70,10 +70,10 @@ impl ClusterTask {
             }
             let report = self.while_alive(poller.tick(), Task::touch).await;
             self.count(&report);
-            self.note_commits(poller.take_commit_events(), poller.world());
             if report.has_asked() {
                 log.write(&self.source, poller.world(), &report, self.now());
                 log.say_stream(&self.source, poller.stream_health(), self.now());
+                self.note_commits(&mut poller);
                 self.publish(poller.world(), &report);
             }
             if report.is_main {
@@ -148,16 +148,14 @@ impl ClusterTask {
         }
     }
 
-    /// Hands on the commits that were read as they were made: they count with the next snapshot.
-    fn note_commits(&self, commits: Vec<CommitEvent>, world: &World) {
-        if commits.is_empty() {
-            return;
-        }
+    /// Hands on the commits whose times are known.
+    fn note_commits(&self, poller: &mut Poller<KafkaPool, SystemClock>) {
+        let events = poller.take_commit_events();
         let mut tracker = self.memory.tracker();
-        for CommitEvent { group, topic, partition, offset, at } in commits {
-            if let Some(topic) = world.names.get(&topic) {
-                tracker.note_commit(&group, CommitNote { topic, partition, offset, at });
-            }
+        for event in events {
+            let Some(topic) = poller.world().names.get(&event.topic) else { continue };
+            let note = CommitNote { topic, partition: event.partition, offset: event.offset, at: event.at };
+            tracker.note_commit(&event.group, note);
         }
     }
 

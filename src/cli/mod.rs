@@ -8,6 +8,7 @@ pub mod kafka_exporter;
 pub mod logging;
 pub mod metrics;
 pub mod output;
+pub mod replay;
 pub mod serve;
 pub mod snapshot;
 
@@ -91,6 +92,8 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Ask Kafka once and print what is found.
     Snapshot(snapshot::SnapshotArgs),
+    /// Replay recorded observations: verdicts, time lag and forecasts as they would have been.
+    Replay(replay::ReplayArgs),
     /// Print every metric with its type, labels and collector.
     Metrics(metrics::MetricsArgs),
     /// Print a completion script for a shell.

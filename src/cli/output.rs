@@ -2,6 +2,7 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "this is where the program's output goes through")]
 
 use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 
 use crate::config::{ConfigError, Warning};
 
@@ -10,10 +11,18 @@ use crate::config::{ConfigError, Warning};
 /// # Errors
 /// When standard output cannot be written, for example on a full disk.
 pub fn result(text: &[u8]) -> io::Result<()> {
+    results(text).map(|_| ())
+}
+
+/// Prints one result of several, and says whether a reader is there for the next.
+///
+/// # Errors
+/// When standard output cannot be written, for example on a full disk.
+pub fn results(text: &[u8]) -> io::Result<ControlFlow<()>> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        other => other.map(ControlFlow::Continue),
     }
 }
 

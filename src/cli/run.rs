@@ -10,7 +10,7 @@ use super::metrics::{MetricsArgs, MetricsOutput};
 use super::output::{self, Progress};
 use super::serve::ServeArgs;
 use super::snapshot::{SnapshotArgs, SnapshotOutput};
-use super::{Command, Exit, check, generate, logging};
+use super::{Command, Exit, check, generate, logging, replay};
 use crate::app::{self, Found, Reread};
 use crate::config::{Config, ConfigError, LogFormat, LogSettings, Process, Resolved};
 use crate::kafka;
@@ -30,6 +30,7 @@ pub fn run(command: Command) -> Exit {
         Command::Demo(args) => demo(&args),
         Command::Check(args) => checked(&args),
         Command::Snapshot(args) => snapshot(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Metrics(args) => metrics(args),
         Command::Completions(args) => print(&generate::completions(args)),
         Command::Man => generate::man().map_or_else(|error| failed(&error), |page| print(&page)),

@@ -1,5 +1,6 @@
 //! What the facts mean: pure functions of state and time, without IO and without a clock.
 
+mod diagnosis;
 mod expiry;
 mod group;
 mod lag;
@@ -8,6 +9,7 @@ mod snapshot;
 mod standing;
 mod topic;
 
+pub use diagnosis::{Behind, Diagnosis, Finding, Place};
 pub use group::{GroupMeaning, RowLag, TopicLag};
 pub use lag::{lag, lost};
 pub use outlook::{GroupOutlook, GroupTopicOutlook, Outlook, RowOutlook, Verdict};

@@ -100,10 +100,16 @@ impl<'a> Standing<'a> {
 
     /// The topics that the group has committed on.
     pub fn topics(self) -> impl Iterator<Item = TopicStanding<'a>> {
-        self.group.segments().enumerate().map(move |(place, (commits, segment, lag))| {
-            let outlook = self.outlook.and_then(|outlook| outlook.topics.get(place));
-            TopicStanding { commits, segment, lag, outlook, of: self }
-        })
+        (0..self.group.topics.len()).filter_map(move |place| self.topic(place))
+    }
+
+    /// The topic at a place among those that the group has committed on.
+    #[must_use]
+    pub fn topic(self, place: usize) -> Option<TopicStanding<'a>> {
+        let commits = self.group.table.commits.as_deref()?;
+        let (segment, lag) = (commits.segments.get(place)?, self.group.topics.get(place)?);
+        let outlook = self.outlook.and_then(|outlook| outlook.topics.get(place));
+        Some(TopicStanding { commits, segment, lag, outlook, of: self })
     }
 
     /// The longest known time lag of the group: a true lower bound when some are unknown; `None` while one of its topics

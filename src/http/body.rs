@@ -1,4 +1,4 @@
-//! Response bodies: ready bytes, or an exposition that is rendered while it goes out.
+//! Response bodies: ready bytes, or an exposition or JSON that is rendered while it goes out.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -13,6 +13,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Responding;
+use super::pieces::PiecesBody;
 use crate::metrics::ScrapeTimer;
 use crate::metrics::exposition::Exposition;
 
@@ -33,6 +34,9 @@ pub(super) enum BodyError {
     /// The compressor failed.
     #[error("gzip failed: {0}")]
     Gzip(#[from] io::Error),
+    /// Something cannot be written as JSON, which plain data can.
+    #[error("JSON failed: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 impl From<Infallible> for BodyError {
@@ -46,6 +50,8 @@ enum Content {
     Full(Option<Bytes>),
     /// Rendered piece by piece.
     Scrape(Box<ScrapeBody>),
+    /// JSON, piece by piece.
+    Pieces(PiecesBody),
 }
 
 /// The body of a response.
@@ -66,6 +72,11 @@ impl Body {
         Self { content: Content::Scrape(Box::new(body)), responding: None }
     }
 
+    /// JSON that is made while it goes out.
+    pub(super) fn pieces(body: PiecesBody) -> Self {
+        Self { content: Content::Pieces(body), responding: None }
+    }
+
     /// Keeps the connection's note that a response is on its way.
     pub(super) fn hold(&mut self, responding: Responding) {
         self.responding = Some(responding);
@@ -83,6 +94,7 @@ impl HttpBody for Body {
         let piece = match &mut self.content {
             Content::Full(bytes) => bytes.take().filter(|bytes| !bytes.is_empty()).map(Ok),
             Content::Scrape(scrape) => scrape.next_piece().transpose(),
+            Content::Pieces(pieces) => pieces.next_chunk().transpose(),
         };
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
@@ -90,7 +102,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Content::Scrape(_) => SizeHint::default(),
+            Content::Scrape(_) | Content::Pieces(_) => SizeHint::default(),
         }
     }
 }

@@ -2,13 +2,18 @@
 //!
 //! [`serve`] is one future, meant for a small runtime of its own, so that health answers while all else is stuck.
 
+#[cfg(test)]
+mod api_tests;
 mod bind;
 mod body;
+mod burrow;
 mod connection;
 mod feed;
+mod groups;
 mod health;
 mod negotiate;
 mod page;
+mod pieces;
 mod query;
 mod reload;
 mod response;
@@ -20,6 +25,7 @@ mod tasks;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod unwell;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

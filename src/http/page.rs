@@ -11,6 +11,7 @@ use super::HttpState;
 use super::body::Body;
 use super::response::response;
 use super::routes::{Answer, Head, ROUTES};
+use super::unwell::{diagnoses, write_unwell};
 use crate::derive::Snapshot;
 use crate::metrics::{ClusterSource, TaskState};
 use crate::schedule::Schedule;
@@ -117,15 +118,24 @@ fn write_cluster(out: &mut String, cluster: &ClusterSource, now: Duration) -> fm
         writeln!(out, "<p class=\"error\"><strong>Last error</strong> {}</p>", Escaped(&error))?;
     }
     if let Some(snapshot) = &snapshot {
-        write_numbers(out, snapshot, &cluster.schedule.load(), now)?;
+        let told_at = cluster.told_at(Some(snapshot));
+        let unwell = diagnoses(snapshot, told_at);
+        write_numbers(out, snapshot, unwell.len(), &cluster.schedule.load(), now)?;
         write_silent_brokers(out, snapshot)?;
+        write_unwell(out, snapshot, &unwell, told_at)?;
         write_collectors(out, cluster, snapshot, now)?;
     }
     out.push_str("</section>\n");
     Ok(())
 }
 
-fn write_numbers(out: &mut String, snapshot: &Snapshot, schedule: &Schedule, now: Duration) -> fmt::Result {
+fn write_numbers(
+    out: &mut String,
+    snapshot: &Snapshot,
+    unwell: usize,
+    schedule: &Schedule,
+    now: Duration,
+) -> fmt::Result {
     let world = &snapshot.world;
     let brokers = world.brokers.len();
     let answering = world.brokers.iter().filter(|broker| broker.answers).count();
@@ -135,7 +145,8 @@ fn write_numbers(out: &mut String, snapshot: &Snapshot, schedule: &Schedule, now
     writeln!(out, "<div><dt>brokers answering</dt><dd>{answering} <small>of {brokers}</small></dd></div>")?;
     let topics = world.topic_order.len();
     writeln!(out, "<div><dt>topics</dt><dd>{topics} <small>{partitions} partitions</small></dd></div>")?;
-    writeln!(out, "<div><dt>groups</dt><dd>{}</dd></div>", snapshot.groups.len())?;
+    let note = if unwell > 0 { format!(" <small>{unwell} not well</small>") } else { String::new() };
+    writeln!(out, "<div><dt>groups</dt><dd>{}{note}</dd></div>", snapshot.groups.len())?;
     writeln!(out, "<div><dt>snapshot age</dt><dd>{}</dd></div>", Span(age))?;
     if !schedule.period.is_zero() {
         writeln!(
@@ -256,7 +267,7 @@ impl fmt::Display for Span {
 }
 
 /// Text that came from outside, made harmless in HTML's text and in quoted attributes.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! The query of a scrape: `?collect[]=` and `?cluster=` narrow what is shown; what is unknown is refused.
+//! Queries: `?collect[]=`, `?cluster=` and `?group=` narrow what is shown; what is unknown is refused.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub(super) struct Narrowed {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
     /// A parameter that does not exist.
-    #[error("unknown parameter {0:?}; there are collect[] and cluster")]
-    Parameter(String),
+    #[error("unknown parameter {0:?}; there are {1}")]
+    Parameter(String, &'static str),
     /// A collector that does not exist.
     #[error("collect[]={0:?} is no collector; there are {1}")]
     Collector(String, String),
@@ -42,20 +42,52 @@ pub(super) enum QueryError {
 /// Reads a query.
 pub(super) fn parse(query: &str, clusters: &[Arc<ClusterSource>]) -> Result<Narrowed, QueryError> {
     let mut narrowed = Narrowed::default();
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    for (count, pair) in pairs.enumerate() {
-        if count >= MAX_PARAMETERS {
-            return Err(QueryError::TooMany);
-        }
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = decode(value);
-        match decode(name).as_str() {
+    for (name, value) in pairs(query)? {
+        match name.as_str() {
             "collect[]" => narrowed.selection.collectors.push(collector(value)?),
             "cluster" => narrowed.clusters.push(cluster(value, clusters)?),
-            other => return Err(QueryError::Parameter(other.to_owned())),
+            _ => return Err(QueryError::Parameter(name, "collect[] and cluster")),
         }
     }
     Ok(narrowed)
+}
+
+/// Which groups a query asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct GroupQuery {
+    /// Names of clusters; empty: all.
+    pub(super) clusters: Vec<Arc<str>>,
+    /// Names of groups; empty: all. One that is not there is not in the answer: groups come and go.
+    groups: Vec<String>,
+}
+
+impl GroupQuery {
+    /// Whether it asks for a group.
+    pub(super) fn asks_for(&self, group: &str) -> bool {
+        self.groups.is_empty() || self.groups.iter().any(|asked| asked == group)
+    }
+}
+
+/// Reads a query about groups.
+pub(super) fn parse_groups(query: &str, clusters: &[Arc<ClusterSource>]) -> Result<GroupQuery, QueryError> {
+    let mut asked = GroupQuery::default();
+    for (name, value) in pairs(query)? {
+        match name.as_str() {
+            "cluster" => asked.clusters.push(cluster(value, clusters)?),
+            "group" => asked.groups.push(value),
+            _ => return Err(QueryError::Parameter(name, "cluster and group")),
+        }
+    }
+    Ok(asked)
+}
+
+/// The names and values of a query.
+fn pairs(query: &str) -> Result<Vec<(String, String)>, QueryError> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let pairs: Vec<_> =
+        pairs.take(MAX_PARAMETERS + 1).map(|(name, value)| (form_decoded(name), form_decoded(value))).collect();
+    if pairs.len() > MAX_PARAMETERS { Err(QueryError::TooMany) } else { Ok(pairs) }
 }
 
 fn collector(value: String) -> Result<&'static str, QueryError> {
@@ -74,8 +106,13 @@ fn cluster(value: String, clusters: &[Arc<ClusterSource>]) -> Result<Arc<str>, Q
     Err(if known.is_empty() { QueryError::Nameless(value) } else { QueryError::Cluster(value, known.join(", ")) })
 }
 
-/// Takes the percent-encoding of a form away. What is no valid encoding stands as it is.
-fn decode(text: &str) -> String {
+/// Takes the percent-encoding of a form away, where `+` is a space.
+fn form_decoded(text: &str) -> String {
+    percent_decoded(&text.replace('+', " "))
+}
+
+/// Takes a percent-encoding away. What is no valid encoding stands as it is.
+pub(super) fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -88,7 +125,7 @@ fn decode(text: &str) -> String {
                 at += 3;
             }
             None => {
-                decoded.push(if *byte == b'+' { b' ' } else { *byte });
+                decoded.push(*byte);
                 at += 1;
             }
         }

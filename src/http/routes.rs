@@ -8,7 +8,7 @@ use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
 use super::response::text;
-use super::{HttpState, health, page, reload, scrape, tasks};
+use super::{HttpState, burrow, groups, health, page, reload, scrape, tasks};
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,8 @@ enum Path {
     Telemetry,
     /// Here.
     Fixed(&'static str),
+    /// Here and at everything below.
+    Tree(&'static str),
 }
 
 /// Who answers.
@@ -80,7 +82,10 @@ pub(super) static ROUTES: &[Route] = &[
     reserved(Path::Fixed("/-/healthy"), "Health", health::healthy),
     reserved(Path::Fixed("/-/ready"), "Readiness", health::ready),
     reserved(Path::Fixed("/healthz"), "Health, as kafka_exporter has it", health::healthy),
+    ordinary(Path::Fixed("/api/v1/groups"), "Groups and what is wrong with them, as JSON", groups::list),
     ordinary(Path::Fixed("/api/v1/tasks"), "Long-lived tasks, as JSON", tasks::list),
+    ordinary(Path::Tree(burrow::ROOT), "Burrow's API, read-only", burrow::answer),
+    ordinary(Path::Fixed("/burrow/admin"), "Burrow's health check", burrow::admin),
     Route {
         path: Path::Fixed("/-/reload"),
         title: "Read the configuration again (POST)",
@@ -97,7 +102,15 @@ impl Route {
     pub(super) fn path<'a>(&self, state: &'a HttpState) -> &'a str {
         match self.path {
             Path::Telemetry => &state.settings.telemetry_path,
-            Path::Fixed(path) => path,
+            Path::Fixed(path) | Path::Tree(path) => path,
+        }
+    }
+
+    fn is_at(&self, path: &str, state: &HttpState) -> bool {
+        let below = path.strip_prefix(self.path(state));
+        match self.path {
+            Path::Tree(_) => below.is_some_and(|below| below.is_empty() || below.starts_with('/')),
+            _ => below == Some(""),
         }
     }
 
@@ -116,7 +129,7 @@ impl Route {
 
 /// Answers a request. `is_reserved`: the connection is one of those kept back for health.
 pub(super) async fn answer(state: &Arc<HttpState>, head: &Head, is_reserved: bool) -> Answer {
-    let route = ROUTES.iter().find(|route| route.path(state) == head.uri.path());
+    let route = ROUTES.iter().find(|route| route.is_at(head.uri.path(), state));
     let answer = match route {
         None => not_found(state, head),
         Some(route) if !route.takes(&head.method) => not_allowed(route, head),

@@ -60,6 +60,12 @@ impl GroupState {
         Self::Reconciling,
     ];
 
+    /// Whether members are still getting their partitions.
+    #[must_use]
+    pub fn is_rebalancing(self) -> bool {
+        matches!(self, Self::PreparingRebalance | Self::CompletingRebalance | Self::Assigning | Self::Reconciling)
+    }
+
     /// Kafka's own spelling, as in `kafka-consumer-groups.sh --state`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

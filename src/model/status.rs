@@ -41,6 +41,19 @@ impl GroupStatus {
         }
     }
 
+    /// How bad a partition's verdict is, from 0 (good, or not known) to 4: that nobody reads is worse than that somebody
+    /// reads too slowly. The codes are not in that order.
+    #[must_use]
+    pub fn badness(self) -> u8 {
+        match self {
+            Self::Stop => 4,
+            Self::Stall => 3,
+            Self::Rewind | Self::Error => 2,
+            Self::Warn => 1,
+            Self::Ok | Self::NotFound => 0,
+        }
+    }
+
     /// What a partition's verdict makes of its group: `Error` for all that is worse than `Warn`.
     #[must_use]
     pub fn of_group(self) -> Self {

@@ -54,6 +54,8 @@ pub struct MaxAge(u32);
 impl MaxAge {
     /// Of what was never read.
     pub const ZERO: Self = Self(0);
+    /// Of what never grows too old.
+    pub const FOREVER: Self = Self(u32::MAX);
 
     /// In seconds, for constants.
     #[must_use]
@@ -64,13 +66,13 @@ impl MaxAge {
     /// In whole milliseconds, 49 days at most.
     #[must_use]
     pub fn new(age: Duration) -> Self {
-        Self(u32::try_from(age.as_millis()).unwrap_or(u32::MAX))
+        Self(u32::try_from(age.as_millis()).unwrap_or(u32::MAX - 1).min(u32::MAX - 1))
     }
 
     /// As a duration.
     #[must_use]
     pub fn get(self) -> Duration {
-        Duration::from_millis(u64::from(self.0))
+        if self == Self::FOREVER { Duration::MAX } else { Duration::from_millis(u64::from(self.0)) }
     }
 }
 
@@ -81,4 +83,13 @@ pub struct Instants {
     pub moment: Moment,
     /// On the wall clock.
     pub wall: WallTime,
+}
+
+impl Instants {
+    /// What the wall clock showed at a former moment, as it runs now.
+    #[must_use]
+    pub fn wall_at(self, moment: Moment) -> WallTime {
+        let ago = i64::try_from(self.moment.since(moment).as_millis()).unwrap_or(i64::MAX);
+        WallTime(self.wall.0.saturating_sub(ago))
+    }
 }

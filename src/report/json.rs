@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::derive::{GroupMeaning, Snapshot};
+use super::GroupReport;
+use crate::derive::Snapshot;
 use crate::model::PartitionId;
 use crate::state::{Sample, TopicIx, TopicTable};
 
@@ -65,56 +66,11 @@ struct PartitionReport {
     end_offset: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
-struct GroupReport {
-    group: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<&'static str>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    protocol: Option<String>,
-    coordinator: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    members: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_lag: Option<u64>,
-    topics: Vec<GroupTopicReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct GroupTopicReport {
-    topic: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    committed_sum: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lag_sum: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_lag: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lost_messages: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    committed_sampled_sum: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lag_sampled_sum: Option<u64>,
-    unknown_partitions: u32,
-    partitions: Vec<GroupPartitionReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct GroupPartitionReport {
-    partition: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    committed: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lag: Option<u64>,
-}
-
 impl ClusterReport {
     /// The report of one cluster; `errors` is what failed in the pass.
     #[must_use]
     pub fn new(name: Option<&str>, snapshot: &Snapshot, errors: Vec<String>) -> Self {
-        let world = &snapshot.world;
+        let (world, now) = (&snapshot.world, snapshot.derived_at.wall);
         let brokers = world.brokers.iter().map(|broker| BrokerReport {
             id: broker.id.0,
             address: broker.endpoint.as_ref().map(|endpoint| endpoint.address()),
@@ -127,7 +83,7 @@ impl ClusterReport {
             up: world.up,
             brokers: brokers.collect(),
             topics: world.topics_by_name().map(|(ix, table)| topic(snapshot, ix, table)).collect(),
-            groups: snapshot.groups.iter().map(|meaning| group(snapshot, meaning)).collect(),
+            groups: snapshot.standings(now).map(|standing| GroupReport::new(snapshot, standing, now)).collect(),
             errors,
         }
     }
@@ -155,38 +111,6 @@ fn topic(snapshot: &Snapshot, ix: TopicIx, table: &TopicTable) -> TopicReport {
         end_offset_sampled_sum: sums.end_sampled_sum,
         unknown_partitions: sums.unknown,
         partitions: partitions.collect(),
-    }
-}
-
-fn group(snapshot: &Snapshot, meaning: &GroupMeaning) -> GroupReport {
-    let membership = snapshot.freshness.membership(&meaning.table);
-    let topics = meaning.segments().filter_map(|(commits, segment, sums)| {
-        let partitions = segment.rows.clone().map(|row| GroupPartitionReport {
-            partition: commits.partitions[row].0,
-            committed: snapshot.freshness.commit(commits, segment, row).map(|offset| offset.get()),
-            lag: meaning.lag(row).map(|lag| lag.0),
-        });
-        Some(GroupTopicReport {
-            topic: snapshot.world.names.name(segment.topic)?.to_string(),
-            committed_sum: sums.committed_sum,
-            lag_sum: sums.lag_sum.map(|lag| lag.0),
-            max_lag: sums.max_lag.map(|lag| lag.0),
-            lost_messages: sums.lost_sum.map(|lost| lost.0),
-            committed_sampled_sum: sums.committed_sampled_sum,
-            lag_sampled_sum: sums.lag_sampled_sum.map(|lag| lag.0),
-            unknown_partitions: sums.unknown,
-            partitions: partitions.collect(),
-        })
-    });
-    GroupReport {
-        group: meaning.table.name.to_string(),
-        state: membership.map(|membership| membership.state.as_str()),
-        kind: membership.map(|membership| membership.kind.as_str()),
-        protocol: membership.map(|membership| membership.protocol.to_string()),
-        coordinator: meaning.table.coordinator.0,
-        members: membership.map(|membership| membership.members),
-        max_lag: meaning.max_lag.map(|lag| lag.0),
-        topics: topics.collect(),
     }
 }
 

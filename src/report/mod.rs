@@ -1,7 +1,18 @@
-//! A snapshot for people and programs: the table and the JSON of `kafkascope snapshot`.
+//! A snapshot for people and programs: tables, JSON, and what is wrong in words.
 
+mod group;
+mod human;
 mod json;
+mod sentence;
 mod table;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+mod tests;
 
+pub use group::GroupReport;
+pub use human::{Count, MessageCount, Roughly, TimeOfDay};
 pub use json::{ClusterReport, clusters_json};
-pub use table::cluster_table;
+pub use sentence::sentence;
+pub use table::{cluster_table, printable};

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::derive::{GroupMeaning, Snapshot, TopicLag};
-use crate::model::Messages;
+use super::{Roughly, sentence};
+use crate::derive::{Diagnosis, GroupMeaning, Snapshot, Standing, TopicLag, TopicStanding};
+use crate::model::{GroupStatus, Messages};
 use crate::state::Segment;
 
 /// What stands where a value is not known.
@@ -14,14 +15,19 @@ const UNKNOWN: &str = "?";
 /// What stands where there is nothing.
 const NONE: &str = "-";
 /// Columns from this one on hold numbers.
-const FIRST_NUMBER: usize = 3;
+const FIRST_NUMBER: usize = 4;
+/// Cells of a row that are about a topic's numbers.
+const NUMBERS: usize = 6;
+/// Groups whose diagnosis is printed below a table.
+const MAX_DIAGNOSES: usize = 50;
 
-/// One cluster: a line about it, a table of its groups and topics, and what failed.
+/// One cluster: a line about it, a table of its groups and topics, what is wrong with them, and what failed.
 #[must_use]
 pub fn cluster_table(name: Option<&str>, snapshot: &Snapshot, errors: &[String]) -> String {
     let mut text = summary(name, snapshot);
-    let mut groups: Vec<_> = snapshot.groups.iter().collect();
-    groups.sort_by_cached_key(|group| (Reverse(worst(group)), group.table.name.clone()));
+    let now = snapshot.derived_at.wall;
+    let mut groups: Vec<_> = snapshot.standings(now).collect();
+    groups.sort_by_cached_key(|standing| (Reverse(worst(standing.group)), standing.group.table.name.clone()));
     if !groups.is_empty() {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING);
@@ -29,14 +35,16 @@ pub fn cluster_table(name: Option<&str>, snapshot: &Snapshot, errors: &[String])
             "GROUP",
             "STATE",
             "TOPIC",
+            "STATUS",
             "MEMBERS",
             "COMMITTED",
             "LAG",
+            "TIME LAG",
             "WORST PARTITION",
             "LOST",
             "UNKNOWN",
         ]);
-        groups.iter().flat_map(|group| rows(snapshot, group)).for_each(|row| {
+        groups.iter().flat_map(|standing| rows(snapshot, *standing)).for_each(|row| {
             table.add_row(row);
         });
         for (place, column) in table.column_iter_mut().enumerate() {
@@ -51,10 +59,29 @@ pub fn cluster_table(name: Option<&str>, snapshot: &Snapshot, errors: &[String])
             text.push('\n');
         }
     }
+    write_diagnoses(&mut text, snapshot);
     for error in errors {
         let _ = writeln!(text, "! {error}");
     }
     text
+}
+
+/// What is wrong with the groups, the worst first.
+fn write_diagnoses(text: &mut String, snapshot: &Snapshot) {
+    let now = snapshot.derived_at.wall;
+    let mut diagnoses: Vec<_> =
+        snapshot.standings(now).filter_map(|standing| Diagnosis::of(snapshot, standing, now)).collect();
+    diagnoses.sort_by_cached_key(Diagnosis::order);
+    if !diagnoses.is_empty() {
+        text.push('\n');
+    }
+    for diagnosis in diagnoses.iter().take(MAX_DIAGNOSES) {
+        let _ = writeln!(text, "{}", printable(&sentence(diagnosis, now)));
+    }
+    if diagnoses.len() > MAX_DIAGNOSES {
+        let more = diagnoses.len() - MAX_DIAGNOSES;
+        let _ = writeln!(text, "and {more} more that are not well; --output json has all of them");
+    }
 }
 
 fn summary(name: Option<&str>, snapshot: &Snapshot) -> String {
@@ -75,20 +102,24 @@ fn summary(name: Option<&str>, snapshot: &Snapshot) -> String {
     )
 }
 
-fn rows(snapshot: &Snapshot, group: &GroupMeaning) -> Vec<Vec<String>> {
+fn rows(snapshot: &Snapshot, standing: Standing<'_>) -> Vec<Vec<String>> {
+    let group = standing.group;
     let membership = snapshot.freshness.membership(&group.table);
     let state = membership.map_or(UNKNOWN, |membership| membership.state.as_str());
     let members = membership.map_or_else(|| UNKNOWN.to_owned(), |membership| membership.members.to_string());
     let name = printable(&group.table.name);
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for (_, segment, sums) in group.segments() {
-        let mut row = vec![name.clone(), state.to_owned(), topic(snapshot, segment), members.clone()];
-        row.extend(numbers(segment, sums));
+    for on in standing.topics() {
+        let (status, time_lag) = (status(standing, &on), time_lag(standing, &on));
+        let mut row = vec![name.clone(), state.to_owned(), topic(snapshot, on.segment), status, members.clone()];
+        let [committed, lag, rest @ ..] = numbers(on.segment, on.lag);
+        row.extend([committed, lag, time_lag]);
+        row.extend(rest);
         rows.push(row);
     }
     if rows.is_empty() {
-        let mut row = vec![name, state.to_owned(), NONE.to_owned(), members];
-        row.extend(std::iter::repeat_n(NONE.to_owned(), 5));
+        let mut row = vec![name, state.to_owned(), NONE.to_owned(), NONE.to_owned(), members];
+        row.extend(std::iter::repeat_n(NONE.to_owned(), NUMBERS));
         rows.push(row);
     }
     rows
@@ -120,6 +151,27 @@ fn numbers(segment: &Segment, sums: &TopicLag) -> [String; 5] {
     [known(sums.committed_sum), lag(sums.lag_sum), lag(sums.max_lag), lag(sums.lost_sum), unknown]
 }
 
+/// The worst verdict on a partition of a topic.
+fn status(standing: Standing<'_>, on: &TopicStanding<'_>) -> String {
+    let known = on.segment.rows.clone().filter_map(|row| standing.partition_status(row));
+    let nothing = if on.lag.unknown == 0 && on.lag.lag_sum.is_none() { NONE } else { UNKNOWN };
+    known.max_by_key(|status| status.badness()).map_or(nothing, GroupStatus::as_str).to_owned()
+}
+
+/// The longest time lag on a topic; while one that counts is unknown, so is the longest.
+fn time_lag(standing: Standing<'_>, on: &TopicStanding<'_>) -> String {
+    if on.segment.sample.is_some() {
+        return NONE.to_owned();
+    }
+    let mut behind = on.segment.rows.clone().filter(|row| standing.group.lag(*row).is_some()).peekable();
+    if behind.peek().is_none() {
+        return if on.lag.unknown == 0 { NONE } else { UNKNOWN }.to_owned();
+    }
+    let all: Option<Vec<_>> = behind.map(|row| standing.time_lag(row)).collect();
+    let longest = all.and_then(|all| all.into_iter().max());
+    longest.map_or_else(|| UNKNOWN.to_owned(), |longest| Roughly(longest).to_string())
+}
+
 /// The largest lag that is known of a group, in a sample too.
 fn worst(group: &GroupMeaning) -> Option<Messages> {
     let rows = group.table.commits.as_ref().map_or(0, |commits| commits.partitions.len());
@@ -127,6 +179,7 @@ fn worst(group: &GroupMeaning) -> Option<Messages> {
 }
 
 /// A name with its control characters escaped: a group's name may hold anything, and a terminal obeys some of it.
-fn printable(name: &str) -> String {
+#[must_use]
+pub fn printable(name: &str) -> String {
     name.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }

@@ -41,10 +41,27 @@ pub struct Membership {
     pub members: u32,
     /// What they hold, ordered by topic.
     pub assignment: Vec<AssignedTopic>,
+    /// Since when it has no members; `None`: it has some, or had none when it was first seen.
+    pub empty_since: Option<Moment>,
+    /// Since when every description has found it in a rebalance; `None`: the last one did not.
+    pub rebalancing_since: Option<Moment>,
     /// When the description came.
     pub at: Moment,
     /// How old it may get.
     pub max_age: MaxAge,
+}
+
+impl Membership {
+    /// Takes over from the description before what tells since when things are as they are.
+    pub(super) fn follow(&mut self, before: Option<&Self>) {
+        self.empty_since = match before {
+            Some(before) if self.members == 0 && before.members == 0 => before.empty_since,
+            Some(_) if self.members == 0 => Some(self.at),
+            _ => None,
+        };
+        let known = before.and_then(|before| before.rebalancing_since);
+        self.rebalancing_since = self.state.is_rebalancing().then(|| known.unwrap_or(self.at));
+    }
 }
 
 /// One group. A part that was never told is `None`.

@@ -123,15 +123,25 @@ impl Groups {
     }
 
     /// Takes in a group's description, and tells whether it differs from the last one in more than its time.
-    pub fn set_membership(&mut self, name: &str, membership: Membership) -> bool {
+    pub fn set_membership(&mut self, name: &str, mut membership: Membership) -> bool {
         let Some(place) = self.place(name) else { return false };
         let table = Arc::make_mut(&mut self.entries[place].table);
+        membership.follow(table.membership.as_ref());
         let (at, max_age) = (membership.at, membership.max_age);
         let changed =
             table.membership.as_ref().is_none_or(|known| Membership { at, max_age, ..known.clone() } != membership);
         table.coordinator = membership.coordinator;
         table.membership = Some(membership);
         changed
+    }
+
+    /// Forgets a group's description: who is in the group is not known.
+    pub fn forget_membership(&mut self, name: &str) {
+        if let Some(place) = self.place(name)
+            && self.entries[place].table.membership.is_some()
+        {
+            Arc::make_mut(&mut self.entries[place].table).membership = None;
+        }
     }
 
     /// Takes in a group's commits.
@@ -187,7 +197,7 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{GroupKind, GroupState};
+    use crate::model::{GroupKind, GroupState, MaxAge};
 
     fn lists(complete: bool, brokers: &[(i32, &[&str])]) -> GroupLists {
         let lists = brokers
@@ -269,5 +279,58 @@ mod tests {
         groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| true);
         groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| false);
         assert!(groups.is_empty());
+    }
+
+    fn described(members: u32, state: GroupState, at: u64) -> Membership {
+        Membership {
+            coordinator: BrokerId(1),
+            kind: GroupKind::Classic,
+            state,
+            protocol: "range".into(),
+            is_simple: false,
+            members,
+            assignment: Vec::new(),
+            empty_since: None,
+            rebalancing_since: None,
+            at: Moment(at),
+            max_age: MaxAge::from_secs(60),
+        }
+    }
+
+    /// Since when the group is empty and rebalancing after each of these descriptions.
+    fn since(told: &[(u32, GroupState)]) -> Vec<(Option<u64>, Option<u64>)> {
+        let mut groups = Groups::default();
+        groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| true);
+        let mut seen = Vec::new();
+        for (at, (members, state)) in (1..).zip(told) {
+            groups.set_membership("a", described(*members, *state, at));
+            let known = groups.get("a").and_then(|table| table.membership.as_ref());
+            let known = known.map(|known| (known.empty_since, known.rebalancing_since)).unwrap_or_default();
+            seen.push((known.0.map(|at| at.0), known.1.map(|at| at.0)));
+        }
+        seen
+    }
+
+    #[test]
+    fn it_is_remembered_since_when_a_group_is_empty_or_rebalancing() {
+        use GroupState::{Assigning, CompletingRebalance, Empty, PreparingRebalance, Stable};
+        let none = (None, None);
+        assert_eq!(since(&[(0, Empty), (0, Empty)]), [none, none], "how long it was empty before is not known");
+        let seen = since(&[(1, Stable), (0, Empty), (0, Empty), (2, Stable), (0, Empty)]);
+        assert_eq!(seen, [none, (Some(2), None), (Some(2), None), none, (Some(5), None)]);
+        let seen = since(&[(1, PreparingRebalance), (1, CompletingRebalance), (1, Stable), (1, Assigning)]);
+        assert_eq!(seen, [(None, Some(1)), (None, Some(1)), none, (None, Some(4))]);
+    }
+
+    #[test]
+    fn the_time_alone_makes_no_description_a_different_one() {
+        let mut groups = Groups::default();
+        groups.apply_lists(&lists(true, &[(1, &["a"])]), |_| true);
+        let states = [(1, GroupState::Stable), (0, GroupState::Empty), (0, GroupState::Empty)];
+        let changed: Vec<bool> = (1..)
+            .zip(states)
+            .map(|(at, (members, state))| groups.set_membership("a", described(members, state, at)))
+            .collect();
+        assert_eq!(changed, [true, true, false]);
     }
 }

@@ -286,6 +286,8 @@ impl World {
             is_simple: description.is_simple,
             members: description.members,
             assignment,
+            empty_since: None,
+            rebalancing_since: None,
             at,
             max_age,
         };

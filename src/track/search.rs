@@ -222,4 +222,5 @@ fn plus(time: WallTime, milliseconds: i64) -> WallTime {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 mod tests;

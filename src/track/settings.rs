@@ -29,7 +29,9 @@ impl TimeLagRule {
         Self(Arc::new(choose))
     }
 
-    pub(super) fn of(&self, topic: &str) -> TimeLag {
+    /// The choice for a topic.
+    #[must_use]
+    pub fn of(&self, topic: &str) -> TimeLag {
         (self.0)(topic)
     }
 }
