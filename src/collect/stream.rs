@@ -13,7 +13,7 @@ use crate::kafka::{CommitFeed, FeedHealth, OffsetsRecord};
 use crate::model::{
     CommittedOffsets, CommittedPartition, Moment, NamePredicate, Offset, PartitionId, StreamState, TopicRows, WallTime,
 };
-use crate::state::{GroupTable, StreamFacts, TopicIx, World};
+use crate::state::{GroupTable, StreamFacts, StreamedGroup, TopicIx, World};
 
 /// How often all commits of a group are asked for all the same: a guard against drift.
 const FULL_EVERY: Duration = Duration::from_secs(600);
@@ -283,7 +283,12 @@ impl StreamTable {
         let read = self.groups.iter().filter(|(_, group)| is_read(group));
         StreamFacts {
             partitions: StreamState::ALL.map(count),
-            commits: read.map(|(name, group)| (name.clone(), group.commits)).collect(),
+            groups: read
+                .map(|(name, group)| {
+                    let facts = StreamedGroup { commits: group.commits, is_current: self.is_settled(group) };
+                    (name.clone(), facts)
+                })
+                .collect(),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use group::{AssignedTopic, GroupTable, Membership};
 pub use groups::{GroupLists, Groups};
 pub use names::{TopicIx, TopicNames};
 pub use sample::Sample;
-pub use stream::StreamFacts;
+pub use stream::{StreamFacts, StreamedGroup};
 pub use topic::{HistoryId, Placement, Reading, TopicTable};
 pub use world::{BrokerFacts, TopicChange, World};
 

@@ -10,6 +10,15 @@ use crate::model::StreamState;
 pub struct StreamFacts {
     /// How many of its partitions are in each state, in the order of [`StreamState::ALL`].
     pub partitions: [usize; StreamState::ALL.len()],
-    /// Commits on exported topics that were read, by group; of groups whose partition cannot be read there is no number.
-    pub commits: HashMap<Arc<str>, u64>,
+    /// The groups, as far as the partitions of their commits can be read.
+    pub groups: HashMap<Arc<str>, StreamedGroup>,
+}
+
+/// How the commits of one group come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamedGroup {
+    /// The commits on exported topics that were read.
+    pub commits: u64,
+    /// Whether all of them are read as they are made; otherwise they are polled, and may be read later.
+    pub is_current: bool,
 }

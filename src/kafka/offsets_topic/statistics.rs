@@ -13,6 +13,8 @@ use crate::model::Offset;
 const SILENT: Duration = Duration::from_secs(3);
 /// How long a broker may hold a fetch back for which there is nothing yet.
 pub(super) const FETCH_WAIT: Duration = Duration::from_millis(500);
+/// What librdkafka calls a broker that stands for the role of another one.
+const LOGICAL: &str = "logical";
 /// What an answer may take on its way beyond that.
 const ON_ITS_WAY: Duration = Duration::from_millis(250);
 
@@ -27,6 +29,7 @@ pub(super) struct Document {
 #[derive(Debug, Deserialize)]
 struct Broker {
     nodeid: i32,
+    source: String,
     state: String,
     /// Microseconds since something came; negative: nothing yet.
     rxidle: i64,
@@ -72,7 +75,9 @@ impl Document {
 
     /// When the last answer of a broker to a fetch was true, at the latest.
     fn heard(&self, broker: i32, now: Instant) -> Option<Instant> {
-        let broker = self.brokers.values().find(|known| known.nodeid == broker && broker >= 0)?;
+        // The group's coordinator stands there a second time, with a connection that no records come by.
+        let is_it = |known: &&Broker| known.nodeid == broker && broker >= 0 && known.source != LOGICAL;
+        let broker = self.brokers.values().find(is_it)?;
         let idle = Duration::from_micros(u64::try_from(broker.rxidle).ok()?);
         let is_up = ["UP", "UPDATE"].contains(&broker.state.as_str());
         (is_up && idle < SILENT).then(|| now.checked_sub(idle + FETCH_WAIT + ON_ITS_WAY)).flatten()
@@ -86,7 +91,8 @@ mod tests {
 
     fn seen(state: &str, idle: i64, fetch_state: &str) -> (usize, Observation, Instant) {
         let text = format!(
-            r#"{{"brokers":{{"b:1/1":{{"nodeid":1,"state":"{state}","rxidle":{idle}}}}},
+            r#"{{"brokers":{{"GroupCoordinator":{{"nodeid":1,"source":"logical","state":"UP","rxidle":1000}},
+            "b:1/1":{{"nodeid":1,"source":"learned","state":"{state}","rxidle":{idle}}}}},
             "topics":{{"__consumer_offsets":{{"partitions":{{
             "3":{{"broker":1,"fetch_state":"{fetch_state}","next_offset":7,"hi_offset":9,"ls_offset":7}},
             "-1":{{"broker":-1,"fetch_state":"none","next_offset":-1001,"hi_offset":-1001}}}}}}}}}}"#

@@ -149,8 +149,8 @@ pub(super) fn last_commit(snapshot: &Snapshot, group: &GroupMeaning, samples: &m
 
 pub(super) fn commits_total(snapshot: &Snapshot, group: &GroupMeaning, samples: &mut Samples<'_>) {
     let stream = snapshot.world.stream.as_ref();
-    if let Some(commits) = stream.and_then(|stream| stream.commits.get(&group.table.name)) {
-        samples.sample(&[&group.table.name], *commits);
+    if let Some(streamed) = stream.and_then(|stream| stream.groups.get(&group.table.name)) {
+        samples.sample(&[&group.table.name], streamed.commits);
     }
 }
 
