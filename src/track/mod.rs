@@ -2,6 +2,7 @@
 //! how fast things move. Belongs to the poller of one cluster; what it comes to is published as an `Outlook`.
 
 mod group;
+mod held;
 mod judge;
 pub mod persist;
 mod rate;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::group::{Context, GroupTrack};
+use super::held::Held;
 use super::persist::TopicHistory;
 use super::search::{TimeAnswer, TimeQuestion};
 use super::settings::TrackSettings;
@@ -83,7 +84,7 @@ pub struct Tracker {
     noted: usize,
     times: Times,
     /// Histories of topics that have not been seen yet.
-    kept: HashMap<Arc<str>, TopicHistory>,
+    held: Held,
 }
 
 impl Tracker {
@@ -168,25 +169,25 @@ impl Tracker {
                 Some(track) => track.follow(ix, table, named, walls, ends),
                 None => slot.insert(TopicTrack::new(table)).follow(ix, table, named, walls, ends),
             }
-            if let Some(kept) = self.kept.get(&table.name)
-                && let Some(is_of_this_topic) = belongs(kept, table)
+            if let Some(kept) = self.held.claim(table, snapshot.derived_at.moment)
+                && let Some(track) = slot.as_mut()
             {
-                if let Some(track) = slot.as_mut().filter(|_| is_of_this_topic) {
-                    resume(track, kept, table);
-                }
-                self.kept.remove(&table.name);
+                resume(track, &kept, table);
             }
         }
         if snapshot.has_metadata() {
-            self.kept.retain(|name, _| world.names.get(name).is_some_and(|ix| world.topic(ix).is_some()));
+            let is_there = |name: &str| world.names.get(name).is_some_and(|ix| world.topic(ix).is_some());
+            self.held.miss(is_there, snapshot.derived_at.moment);
         }
     }
 
     /// The history of every topic, to be kept elsewhere.
     #[must_use]
     pub fn export(&self) -> Vec<TopicHistory> {
-        let mut histories: Vec<TopicHistory> = self.kept.values().cloned().collect();
-        histories.extend(self.topics.iter().flatten().map(|track| TopicHistory {
+        // What is held reaches further back than what has been seen of the topic since.
+        let mut histories: Vec<TopicHistory> = self.held.iter().cloned().collect();
+        let seen = self.topics.iter().flatten().filter(|track| !self.held.holds(&track.table.name));
+        histories.extend(seen.map(|track| TopicHistory {
             topic: track.table.name.clone(),
             id: track.table.id,
             partitions: track.timelines().map(|(id, timeline)| (id, timeline.points().to_vec())).collect(),
@@ -197,16 +198,8 @@ impl Tracker {
     /// Takes in what was kept elsewhere. It counts for a topic that is seen from now on and is the same, as far as ids
     /// and ends tell.
     pub fn import(&mut self, histories: Vec<TopicHistory>) {
-        self.kept.extend(histories.into_iter().map(|history| (history.topic.clone(), history)));
+        self.held.add(histories);
     }
-}
-
-/// Whether a history that was kept is of this topic; `None`: that cannot be told yet.
-fn belongs(kept: &TopicHistory, table: &TopicTable) -> Option<bool> {
-    if kept.id.is_some() && table.id.is_none() {
-        return None;
-    }
-    Some(kept.id.is_none() || kept.id == table.id)
 }
 
 /// Gives a topic the history that was kept of its partitions, as far as the present ends go on from it.
