@@ -9,40 +9,41 @@ use super::output;
 use crate::replay::{Form, ReplayError, replay};
 use crate::track::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 
-const LONG_ABOUT: &str = "\
-Replay recorded observations on a virtual clock, and print how every group stands.
+const AFTER_LONG_HELP: &str = r#"A recording has one JSON object a line, in the order of time. kafkascope record writes one from a
+live cluster; what follows is for writing one by hand, for tests of alerts, bug reports, and tuning
+of thresholds. It goes through the same code as in the daemon, on a clock of its own.
 
-A recording has one JSON object a line, in the order of time; `kafkascope record` writes one from a live cluster. \
-Everything goes through the same code as in the daemon. For tests of alerts, bug reports, and tuning of thresholds.";
-
-const AFTER_LONG_HELP: &str = r#"The lines:
   {"t": 0, "topics": {"orders": {"partitions": {"0": {"start": 0, "end": 5000}}}}}
   {"t": 60000, "topics": {"orders": {"partitions": {"0": {"end": 5200}}}},
    "groups": {"billing": {"state": "Stable", "members": 1, "assignment": {"orders": [0]},
                           "commits": {"orders": {"0": {"offset": 5000, "time": 59000}}}}}}
   {"t": 90000, "print": true}
-  (each on one line, though they are broken here)
+  (each of them on one line, though the second is broken here)
 
-  t            milliseconds since 1970; required. What else a line leaves out is unchanged; null deletes.
-  cluster      a name; without it the cluster is called "default". The clusters of a file are apart.
-  topics       start and end are the log start offset and the high watermark of a partition. An end counts as
-               observed whenever it is named, moved or not. A log start that is never told is 0.
-               "config": {"retention.ms", "retention.bytes", "min.insync.replicas", "cleanup.policy"} is what
-               forecasts of deleted records are made of.
-  groups       state, members, assignment and protocol_type ("": its consumers assign partitions for
-               themselves) say who holds what; members without an assignment hold all that has commits.
-               The time of a commit is its own, as in __consumer_offsets; without it, it counts as polled at t.
-  print        true: print all clusters as they stand at t, after what the line tells.
+  t        Milliseconds since 1970; required. What else a line leaves out is unchanged;
+           null deletes.
+  cluster  Whose observation it is: the clusters of a file are apart. Without a name it is that
+           of the cluster "default".
+  topics   Log start offset (start) and high watermark (end) of partitions. An end counts as
+           observed whenever it is named, moved or not. A start that is never told is 0.
+           Forecasts of deleted records need the topic's settings: "config": {"retention.ms": …,
+           "retention.bytes": …, "min.insync.replicas": …, "cleanup.policy": …}.
+  groups   Who holds what is told by state, members, assignment, and protocol_type ("": its
+           consumers assign partitions for themselves). Members without an assignment hold all
+           that the group has committed on. The time of a commit is its own, as from
+           __consumer_offsets; without it, the commit was polled at t.
+  print    With true, all clusters are printed as they stand at t, after what the line tells.
 
 Example:
   kafkascope replay recording.jsonl --status-intervals 5 | jq '.clusters[].groups'
       Every verdict, as it would be with a shorter memory.
 
-A line that is not like that ends the replay: its number and what is wrong with it are told, the exit code is 2."#;
+A line that is not like that ends the replay: its number and what is wrong with it are told, the
+exit code is 2. Nothing asks Kafka, so time lag comes from the ends in the recording alone."#;
 
 /// Arguments of `replay`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(long_about = LONG_ABOUT, after_long_help = AFTER_LONG_HELP)]
+#[command(after_long_help = AFTER_LONG_HELP)]
 pub struct ReplayArgs {
     /// The recording; - is standard input
     #[arg(value_name = "FILE")]

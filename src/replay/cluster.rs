@@ -96,7 +96,7 @@ impl ReplayedCluster {
         }
         for name in &touched.topics {
             if let Some(told) = self.told.topics.get(name) {
-                let settings = told.config.as_ref().and_then(|config| answers::settings(config).ok()).map(Arc::new);
+                let settings = told.config.as_ref().and_then(|config| answers::settings(&config.0).ok()).map(Arc::new);
                 self.set_settings(name, settings);
             }
         }

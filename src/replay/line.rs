@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::wire::{Entries, Told, is_false, offset, present_offset, present_time, time};
+use super::wire::{Entries, Object, Told, is_false, offset, present_offset, present_time, time};
 use crate::model::GroupState;
 
 /// What was observed of one cluster at one time, or the wish to have all clusters printed.
@@ -20,10 +20,10 @@ pub(super) struct Line {
     pub(super) cluster: Option<String>,
     /// Its topics by name; `None` deletes one.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
-    pub(super) topics: Entries<String, Option<TopicLine>>,
+    pub(super) topics: Entries<String, Option<Object<TopicLine>>>,
     /// Its groups by name; `None` deletes one.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
-    pub(super) groups: Entries<String, Option<GroupLine>>,
+    pub(super) groups: Entries<String, Option<Object<GroupLine>>>,
     /// Whether to print how everything stands at this time, after what the line tells.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) print: bool,
@@ -35,10 +35,10 @@ pub(super) struct Line {
 pub(super) struct TopicLine {
     /// Its partitions; `None` deletes one.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
-    pub(super) partitions: Entries<PartitionKey, Option<PartitionLine>>,
+    pub(super) partitions: Entries<PartitionKey, Option<Object<PartitionLine>>>,
     /// Its settings as Kafka names them, in force until the next ones.
     #[serde(default, skip_serializing_if = "Told::is_left_out")]
-    pub(super) config: Told<ConfigLine>,
+    pub(super) config: Told<Object<ConfigLine>>,
 }
 
 /// What was observed of one partition.
@@ -89,7 +89,7 @@ pub(super) struct GroupLine {
     pub(super) protocol_type: Told<String>,
     /// What it has committed, by topic and partition; `None` deletes.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
-    pub(super) commits: Entries<String, Option<Entries<PartitionKey, Option<CommitLine>>>>,
+    pub(super) commits: Entries<String, Option<Entries<PartitionKey, Option<Object<CommitLine>>>>>,
 }
 
 /// One commit.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::line::{CommitLine, ConfigLine, GroupLine, Line, PartitionKey, PartitionLine, State, TopicLine};
-use super::wire::{Entries, Told};
+use super::wire::{Entries, Object, Told};
 use crate::model::GroupState;
 
 /// A topic.
@@ -13,7 +13,7 @@ pub(super) struct TopicTold {
     /// What is known of its partitions.
     pub(super) partitions: BTreeMap<i32, PartitionLine>,
     /// Its settings.
-    pub(super) config: Option<ConfigLine>,
+    pub(super) config: Option<Object<ConfigLine>>,
 }
 
 impl TopicTold {
@@ -119,14 +119,14 @@ impl ClusterTold {
         for (name, topic) in line.topics.0 {
             let name = Arc::from(name);
             match topic {
-                Some(topic) => self.tell_topic(name, topic, &mut touched),
+                Some(Object(topic)) => self.tell_topic(name, topic, &mut touched),
                 None => self.delete_topic(&name, &mut touched),
             }
         }
         for (name, group) in line.groups.0 {
             let name = Arc::from(name);
             match group {
-                Some(group) => self.tell_group(&name, group, &mut touched),
+                Some(Object(group)) => self.tell_group(&name, group, &mut touched),
                 None => self.delete_group(&name, &mut touched),
             }
         }
@@ -148,7 +148,7 @@ impl ClusterTold {
         let topic = self.topics.entry(name.clone()).or_default();
         let before = topic.count();
         for (PartitionKey(id), partition) in told.partitions.0 {
-            let Some(partition) = partition else {
+            let Some(Object(partition)) = partition else {
                 if topic.partitions.remove(&id).is_some() {
                     touched.partitions_gone.push((name.clone(), id));
                 }
@@ -211,7 +211,7 @@ impl ClusterTold {
         &mut self,
         group: &Arc<str>,
         topic: Arc<str>,
-        told: Option<Entries<PartitionKey, Option<CommitLine>>>,
+        told: Option<Entries<PartitionKey, Option<Object<CommitLine>>>>,
         touched: &mut Touched,
     ) {
         let Some(known) = self.groups.get_mut(group).map(|group| &mut group.commits) else { return };
@@ -221,7 +221,7 @@ impl ClusterTold {
             None => commits.clear(),
             Some(told) => {
                 for (PartitionKey(partition), commit) in told.0 {
-                    let Some(commit) = commit else {
+                    let Some(Object(commit)) = commit else {
                         commits.remove(&partition);
                         continue;
                     };

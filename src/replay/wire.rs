@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -17,6 +18,7 @@ pub(super) const MAX_TIME: i64 = 253_402_300_799_999;
 /// that there are as many of which nothing is known.
 pub(super) const MAX_PARTITION: i32 = 99_999;
 
+const AN_OBJECT: &str = "an object: {…}";
 const A_TIME: &str = "a whole number of milliseconds since the Unix epoch, not negative";
 const AN_OFFSET: &str = "an offset: a whole number, not negative";
 const A_PARTITION: &str = "a partition number from 0 to 99999";
@@ -57,7 +59,7 @@ impl<'de, K: Deserialize<'de> + Ord + fmt::Display, V: Deserialize<'de>> Visitor
     type Value = Entries<K, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object: {…}")
+        f.write_str(AN_OBJECT)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -71,6 +73,36 @@ impl<'de, K: Deserialize<'de> + Ord + fmt::Display, V: Deserialize<'de>> Visitor
             };
         }
         Ok(Entries(entries))
+    }
+}
+
+/// Something that is written as an object, and as nothing else: serde would take a list of its values for it, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<T: Serialize> Serialize for Object<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(AN_OBJECT)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
 }
 
