@@ -151,10 +151,11 @@ impl<'a> Diagnosis<'a> {
         let is_said = usize::from(worst.is_some_and(|worst| worst.status.badness() > 0));
         Some(Self {
             group: &standing.group.table.name,
-            behind: worst.map(|worst| worst.behind(standing)),
+            behind: worst.map(|worst| worst.behind(standing, &findings)),
             headroom: headroom.filter(|_| !lost),
             growth: worst.and_then(Survey::growth),
-            catch_up: worst.and_then(|worst| worst.topic.catch_up()),
+            // A lag also shrinks when what was not read is deleted: that is no catching up.
+            catch_up: worst.and_then(|worst| worst.topic.catch_up()).filter(|_| !lost),
             more_topics: affected - is_said,
             findings,
         })
@@ -311,8 +312,10 @@ impl<'a> Survey<'a> {
         (self.rows.len() > 1).then(|| self.topic.commits.partitions[row])
     }
 
-    fn behind(&self, standing: Standing<'a>) -> Behind<'a> {
-        let partition = self.to_blame();
+    /// When a verdict blames one partition alone, how far behind that one is.
+    fn behind(&self, standing: Standing<'a>, findings: &[Finding<'a>]) -> Behind<'a> {
+        let is_verdict = |finding: &Finding<'_>| matches!(finding, Finding::Verdict { .. });
+        let partition = self.to_blame().filter(|_| findings.iter().any(is_verdict));
         let only = self.blamed.first().copied().filter(|_| partition.is_some());
         Behind {
             topic: self.name,

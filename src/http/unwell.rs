@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::page::Escaped;
-use crate::derive::{Diagnosis, Snapshot};
+use crate::derive::{Diagnosis, Finding, Snapshot};
 use crate::model::{GroupStatus, WallTime};
 use crate::report::sentence;
 
@@ -33,12 +33,7 @@ pub(super) fn write_unwell(
     );
     out.push_str("<tbody>\n");
     for diagnosis in diagnoses.iter().take(MAX_GROUPS) {
-        let status = snapshot.standing(diagnosis.group, now).and_then(|standing| standing.status());
-        let (class, word) = match status {
-            Some(status @ (GroupStatus::Ok | GroupStatus::Warn)) => ("warn", status.as_str()),
-            Some(status) => ("down", status.as_str()),
-            None => ("warn", "–"),
-        };
+        let (class, word) = in_a_word(snapshot, diagnosis, now);
         write!(out, "<tr class=\"{class}\"><td class=\"word\">{word}</td><td>")?;
         writeln!(out, "{}</td></tr>", Marked(&sentence(diagnosis, now)))?;
     }
@@ -47,6 +42,18 @@ pub(super) fn write_unwell(
         writeln!(out, "<p class=\"servers\">and {more} more: <a href=\"/api/v1/groups\">as JSON</a></p>")?;
     }
     Ok(())
+}
+
+/// The worst about a group: that it loses messages, or its verdict. A good verdict beside a diagnosis would confuse.
+fn in_a_word(snapshot: &Snapshot, diagnosis: &Diagnosis<'_>, now: WallTime) -> (&'static str, &'static str) {
+    if matches!(diagnosis.findings.first(), Some(Finding::Lost { .. })) {
+        return ("down", "LOSS");
+    }
+    match snapshot.standing(diagnosis.group, now).and_then(|standing| standing.status()) {
+        Some(status @ GroupStatus::Error) => ("down", status.as_str()),
+        Some(status @ GroupStatus::Warn) => ("warn", status.as_str()),
+        _ => ("warn", "–"),
+    }
 }
 
 /// A sentence in HTML, what is between backticks set as code. A backtick within a name only moves where code ends.

@@ -135,7 +135,7 @@ fn lost_messages_come_first() {
             "has lost 2.0 M messages of `orders` that were deleted unread and is 500 messages, 2 h behind there",
         ),
         (
-            Group::stable("g", vec![orders(vec![lossy(OK, 1)])]),
+            Group::stable("g", vec![Topic { velocity: Some(-1.0), ..orders(vec![lossy(OK, 1)]) }]),
             "has lost 1 message of `orders` that was deleted unread and is 500 messages, 2 h behind there",
         ),
         (

@@ -46,3 +46,4 @@ mod state_file;
 mod storm;
 mod stream;
 mod truth;
+mod unwell;
