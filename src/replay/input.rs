@@ -128,7 +128,10 @@ mod tests {
             (r#"{"t": 1, "topics": {"t1": {"config": {"retention.ms": "7d"}}}}"#, "topics.t1.config.retention.ms: "),
             (r#"{"t": 1, "topics": {"t1": {"config": {"retention.ms": -2}}}}"#, "a whole number from -1 on"),
             (r#"{"t": 1, "topics": {"t1": {"config": {"retention.msec": 2}}}}"#, "unknown field `retention.msec`"),
-            (r#"{"t": 1, "topics": {"t1": {"config": {"cleanup.policy": "shred"}}}}"#, "topics.t1.config: cleanup.policy"),
+            (
+                r#"{"t": 1, "topics": {"t1": {"config": {"cleanup.policy": "shred"}}}}"#,
+                "topics.t1.config: cleanup.policy",
+            ),
             (r#"{"t": 1, "groups": {"g": {"state": "stable"}}}"#, "one of Unknown, PreparingRebalance"),
             (r#"{"t": 1, "groups": {"g": {"members": -1}}}"#, "groups.g.members: "),
             (r#"{"t": 1, "groups": {"g": {"members": "1"}}}"#, "groups.g.members: "),
@@ -182,10 +185,7 @@ mod tests {
         assert_eq!(lines.next_line().unwrap().map(|line| line.t), Some(5));
         assert_eq!(lines.next_line().unwrap().map(|line| line.t), Some(5), "lines may be of one time");
         let error = lines.next_line().unwrap_err();
-        assert!(matches!(
-            error,
-            ReplayError::Line { number: 5, fault: LineFault::Backwards { t: 4, before: 5 } }
-        ));
+        assert!(matches!(error, ReplayError::Line { number: 5, fault: LineFault::Backwards { t: 4, before: 5 } }));
         assert_eq!(Lines::new(&b""[..]).next_line().unwrap(), None);
     }
 
