@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::iter::Peekable;
 use std::str::Chars;
 
+/// The one family of Kafka's that has a sign: a lag that shrinks has a negative velocity.
+const MAY_BE_NEGATIVE: &str = "kafka_consumergroup_lag_velocity";
+
 /// A scrape.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Exposition {
@@ -44,7 +47,7 @@ impl Exposition {
     ///
     /// Errors are: what the format forbids, series that come twice, families that do not stand together,
     /// samples without HELP and TYPE before them, timestamps, NaN anywhere, and negative values in a
-    /// `kafka_` family (there is nothing in Kafka that could be less than zero).
+    /// `kafka_` family (nothing in Kafka could be less than zero, but for how fast a lag grows).
     pub(crate) fn parse(body: &str) -> Result<Self, String> {
         if !body.is_empty() && !body.ends_with('\n') {
             return Err("the last line has no end".to_owned());
@@ -148,7 +151,8 @@ impl Reader {
             return Err("NaN".to_owned());
         }
         let negative = sample.value.is_sign_negative() && sample.value != 0.0;
-        if negative && (sample.name.starts_with("kafka_") || kind == "counter") {
+        let may_fall = sample.name == MAY_BE_NEGATIVE;
+        if negative && !may_fall && (sample.name.starts_with("kafka_") || kind == "counter") {
             return Err("a negative value".to_owned());
         }
         let labels = sample.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();

@@ -144,13 +144,13 @@ fn stream_waits_for_kafka_and_lives_through_its_restart() {
     commits_are_read("with");
     streams(&stream);
     // Connections stay open and nobody answers on them: that must not pass for quiet.
-    [1, 2].map(|broker| cluster.stop(broker));
+    (1..=2).for_each(|broker| cluster.stop(broker));
     eventually("nothing is streaming", SOON, || {
         let health = stream.health();
         let streaming = health.partitions.iter().any(|partition| partition.state == StreamState::Streaming);
         if streaming { Err(format!("{health:?}")) } else { Ok(()) }
     });
-    [1, 2].map(|broker| cluster.cont(broker));
+    (1..=2).for_each(|broker| cluster.cont(broker));
     commits_are_read("awake");
     streams(&stream);
     assert_eq!(stream.health().life, life, "nothing was missed");
