@@ -211,7 +211,7 @@ fn is_well(world: &World, report: &PassReport, api: &str, broker: Option<BrokerI
 
 /// What the log says of one cluster's passes.
 #[derive(Default)]
-struct PassLog {
+pub(super) struct PassLog {
     failures: Failures,
     was_up: Option<bool>,
     warned_of_unseen_groups: bool,
@@ -253,7 +253,8 @@ impl PassLog {
         }
     }
 
-    fn write(&mut self, source: &ClusterSource, world: &World, report: &PassReport, now: Moment) {
+    /// Writes what a pass has to say.
+    pub(super) fn write(&mut self, source: &ClusterSource, world: &World, report: &PassReport, now: Moment) {
         let cluster = source.display_name();
         // Of a report that was cut nobody knows what went well.
         let is_whole = report.more_errors == 0;

@@ -8,6 +8,7 @@ pub mod kafka_exporter;
 pub mod logging;
 pub mod metrics;
 pub mod output;
+pub mod record;
 pub mod replay;
 pub mod serve;
 pub mod snapshot;
@@ -92,6 +93,8 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Ask Kafka once and print what is found.
     Snapshot(snapshot::SnapshotArgs),
+    /// Record what is observed of Kafka, for `replay`.
+    Record(Box<record::RecordArgs>),
     /// Replay recorded observations: verdicts, time lag and forecasts as they would have been.
     Replay(replay::ReplayArgs),
     /// Print every metric with its type, labels and collector.

@@ -26,6 +26,20 @@ pub fn results(text: &[u8]) -> io::Result<ControlFlow<()>> {
     }
 }
 
+/// Standard output for results that are written as they come. That a reader has gone away is told to the writer.
+#[derive(Debug)]
+pub struct Results;
+
+impl Write for Results {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        io::stdout().lock().write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().lock().flush()
+    }
+}
+
 /// Prints what is wrong with the configuration, one line each.
 pub fn config_errors(errors: &[ConfigError]) {
     for error in errors {

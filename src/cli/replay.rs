@@ -52,7 +52,7 @@ pub struct ReplayArgs {
     #[arg(long, value_enum, value_name = "FORM", hide_possible_values = true, default_value_t = ReplayOutput::Json)]
     pub output: ReplayOutput,
     /// Commits, and ends of logs, that a verdict looks at: the last so many of each
-    #[arg(long, value_name = "COUNT", default_value_t = StatusSettings::default().intervals, value_parser = clap::value_parser!(u8).range(2..))]
+    #[arg(long, value_name = "COUNT", default_value_t = StatusSettings::default().intervals, value_parser = clap::value_parser!(u8).range(1..))]
     pub status_intervals: u8,
     /// Messages behind that are no lag to a verdict
     #[arg(long, value_name = "MESSAGES", default_value_t = StatusSettings::default().allowed_lag)]

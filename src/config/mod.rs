@@ -28,6 +28,7 @@ mod yaml;
 pub(crate) mod tests;
 
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -144,6 +145,14 @@ pub fn resolve(
     overlay::apply(&mut root, settings, &mut problems);
     let config = check::check(&root, surroundings, &mut problems);
     if problems.is_clean() { Ok((config, problems.into_warnings())) } else { Err(problems.into_errors()) }
+}
+
+/// A duration as it is written in the configuration, for flags that are no settings.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub fn duration(text: &str, range: RangeInclusive<std::time::Duration>) -> Result<std::time::Duration, String> {
+    values::duration(text, range).map_err(|error| error.to_string())
 }
 
 /// Reads and parses a file and fills in its variables.

@@ -89,8 +89,11 @@ pub(super) struct GroupLine {
     pub(super) protocol_type: Told<String>,
     /// What it has committed, by topic and partition; `None` deletes.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
-    pub(super) commits: Entries<String, Option<Entries<PartitionKey, Option<Object<CommitLine>>>>>,
+    pub(super) commits: Entries<String, Option<TopicCommits>>,
 }
+
+/// What a group has committed on a topic; `None` deletes.
+pub(super) type TopicCommits = Entries<PartitionKey, Option<Object<CommitLine>>>;
 
 /// One commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

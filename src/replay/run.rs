@@ -13,6 +13,7 @@ use super::print::Printed;
 use crate::derive::Snapshot;
 use crate::metrics::ClusterSource;
 use crate::metrics::exposition::{ClusterView, Exposition, Format, Selection, View};
+use crate::model::WallTime;
 use crate::state::CollectorName;
 use crate::track::TrackSettings;
 
@@ -105,6 +106,7 @@ impl Replay {
         let views = self.clusters.iter().map(|(name, cluster)| {
             let source = ClusterSource::new(Some(name.as_ref()).filter(|name| !is_nameless(name)), Vec::new());
             source.snapshot.store(Some(cluster.at(t)));
+            source.tick(WallTime(t));
             ClusterView::of(&Arc::new(source))
         });
         let is_told = |name: &CollectorName| !matches!(name, CollectorName::Brokers | CollectorName::Topics);

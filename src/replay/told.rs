@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::line::{CommitLine, ConfigLine, GroupLine, Line, PartitionKey, PartitionLine, State, TopicLine};
+use super::line::{
+    CommitLine, ConfigLine, GroupLine, Line, PartitionKey, PartitionLine, State, TopicCommits, TopicLine,
+};
 use super::wire::{Entries, Object, Told};
 use crate::model::GroupState;
 
@@ -207,13 +209,7 @@ impl ClusterTold {
         }
     }
 
-    fn tell_commits(
-        &mut self,
-        group: &Arc<str>,
-        topic: Arc<str>,
-        told: Option<Entries<PartitionKey, Option<Object<CommitLine>>>>,
-        touched: &mut Touched,
-    ) {
+    fn tell_commits(&mut self, group: &Arc<str>, topic: Arc<str>, told: Option<TopicCommits>, touched: &mut Touched) {
         let Some(known) = self.groups.get_mut(group).map(|group| &mut group.commits) else { return };
         let commits = known.entry(topic.clone()).or_default();
         let before = commits.len();

@@ -10,11 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::exporter::{Exporter, Outcome};
 use crate::exposition::Exposition;
+use crate::kafka::{at, shared};
+use crate::process::{Process, mortal};
+use crate::simulated::{MOVING, PARKED, PARTITIONS, STILL, STOPPED, Simulated};
 use crate::tools::scratch;
+use crate::wait::eventually;
 
 /// How long a recording of a few thousand lines may take.
 const REPLAYED: Duration = Duration::from_secs(60);
@@ -160,4 +165,87 @@ fn replay_names_the_line_that_is_wrong_and_prints_nothing_after_it() {
     let missing = Exporter::builder().args(["replay", "/does/not/exist.jsonl"]).run(REPLAYED);
     assert_eq!(missing.status.code(), Some(2));
     assert!(missing.stderr.contains("/does/not/exist.jsonl"), "{}", missing.stderr);
+}
+
+/// A group's lag on a partition, by the last line that was printed.
+fn printed_lag(outcome: &Outcome, cluster: &str, group: &str, topic: &str, partition: usize) -> Option<u64> {
+    assert_eq!((outcome.status.code(), outcome.stderr.as_str()), (Some(0), ""));
+    let last = json(outcome.stdout.lines().last().expect("a line"));
+    last["clusters"][cluster]["groups"][group]["topics"][topic][partition.to_string()]["lag"].as_u64()
+}
+
+/// The recording with the wish to print at its end.
+fn printed_at_the_end(recording: &Path) -> String {
+    let text = std::fs::read_to_string(recording).unwrap();
+    let t = time(&json(text.lines().last().expect("a recorded line")));
+    format!("{text}{{\"t\": {t}, \"print\": true}}\n")
+}
+
+#[test]
+fn replay_of_a_recorded_cluster_shows_what_was_there() {
+    let simulated = Simulated::cast();
+    let directory = scratch("record");
+    let file = directory.path().join("recording.jsonl");
+    let outcome = Exporter::builder()
+        .args(["record", "--bootstrap-servers", &simulated.bootstrap(), "--duration", "4s", "--interval", "1s"])
+        .args(["--polling-mode", "fixed", "--output", &file.to_string_lossy()])
+        .run(REPLAYED);
+    assert_eq!(outcome.status.code(), Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, "");
+    let replayed = replayed_text(&printed_at_the_end(&file), &[]);
+    for group in PARKED {
+        for partition in 0..PARTITIONS {
+            let lag = u64::try_from(50 + 9 * partition).unwrap();
+            assert_eq!(printed_lag(&replayed, "default", group, STILL, partition), Some(lag), "{group} {partition}");
+        }
+    }
+    let behind: u64 = (0..PARTITIONS).filter_map(|id| printed_lag(&replayed, "default", STOPPED, MOVING, id)).sum();
+    assert!(behind >= 100, "{behind}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let named = text.lines().filter(|line| line.contains(&format!("\"{MOVING}\":{{\"partitions\""))).count();
+    assert!(named >= 2, "what moves is recorded pass by pass: {text}");
+}
+
+#[test]
+fn record_ends_in_order_on_a_signal_and_when_its_file_is_full() {
+    let simulated = Simulated::cast();
+    let directory = scratch("record");
+    let file = directory.path().join("recording.jsonl");
+    let mut command = mortal(env!("CARGO_BIN_EXE_kafkascope"));
+    command.args(["record", "--bootstrap-servers", &simulated.bootstrap(), "--output"]).arg(&file);
+    let process = Process::start("record", command, &directory.path().join("log"));
+    eventually("something is recorded", REPLAYED, || match std::fs::read_to_string(&file) {
+        Ok(text) if text.ends_with('\n') => Ok(()),
+        _ => Err(process.output()),
+    });
+    process.signal(Signal::INT);
+    assert_eq!(process.wait(REPLAYED).unwrap().code(), Some(0), "{}", process.output());
+    assert_eq!(replayed_text(&printed_at_the_end(&file), &[]).status.code(), Some(0));
+
+    let outcome = Exporter::builder()
+        .args(["record", "--bootstrap-servers", &simulated.bootstrap(), "--output", "/dev/full"])
+        .run(REPLAYED);
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(outcome.stderr.contains("the recording cannot be written"), "{}", outcome.stderr);
+}
+
+#[test]
+fn replay_of_a_recorded_kafka_shows_its_lag() {
+    let kafka = shared();
+    let driver = kafka.driver();
+    driver.create_topic("recorded-orders", 2).unwrap();
+    driver.produce("recorded-orders", 0, 20).unwrap();
+    driver.produce("recorded-orders", 1, 10).unwrap();
+    driver.commit("recorded-billing", &[at("recorded-orders", 0, 12), at("recorded-orders", 1, 10)]).unwrap();
+    let directory = scratch("record");
+    let file = directory.path().join("recording.jsonl");
+    let outcome = Exporter::builder()
+        .args(["record", "--bootstrap-servers", kafka.bootstrap(), "--duration", "10s", "--output"])
+        .args([&file.to_string_lossy()])
+        .args(["--topics-include", "^recorded-", "--groups-include", "^recorded-"])
+        .run(REPLAYED);
+    assert_eq!(outcome.status.code(), Some(0), "{}", outcome.stderr);
+    let replayed = replayed_text(&printed_at_the_end(&file), &[]);
+    let lag = |partition| printed_lag(&replayed, "default", "recorded-billing", "recorded-orders", partition);
+    assert_eq!((lag(0), lag(1)), (Some(8), Some(0)), "{}", replayed.stdout);
 }
