@@ -159,14 +159,14 @@ mod tests {
         let cases = [
             (
                 "collect[]=disks",
-                "collect[]=\"disks\" is no collector; there are brokers, topics, offsets, groups, commits, exporter",
+                "collect[]=\"disks\" is no collector; there are brokers, topics, offsets, groups, commits, configs, exporter",
             ),
             ("cluster=dev", "cluster=\"dev\" is not configured; there are prod, test"),
             ("cluster=%", "cluster=\"%\" is not configured; there are prod, test"),
             ("name[]=x", "unknown parameter \"name[]\"; there are collect[] and cluster"),
             (
                 "collect[]",
-                "collect[]=\"\" is no collector; there are brokers, topics, offsets, groups, commits, exporter",
+                "collect[]=\"\" is no collector; there are brokers, topics, offsets, groups, commits, configs, exporter",
             ),
         ];
         for (query, expected) in cases {
