@@ -8,6 +8,7 @@ use crate::config::{Cluster, Config};
 use crate::derive::Snapshot;
 use crate::kafka::KafkaError;
 use crate::metrics::ClusterSource;
+use crate::track::{Named, Tracker};
 
 /// What one pass found of one cluster.
 #[derive(Debug)]
@@ -40,7 +41,10 @@ async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
         cluster::poll_settings(cluster, config, &CallLimits::new(config.polling.max_in_flight), &Arc::default());
     let mut poller = Poller::new(client.clone(), clock, settings, None);
     let report = poller.tick().await;
-    let snapshot = Arc::new(Snapshot::derive(poller.world(), None, clock.now()));
+    let mut snapshot = Snapshot::derive(poller.world(), None, clock.now());
+    // One pass is little to judge by, but who holds what, and where there is something to read, is known.
+    snapshot.outlook = Tracker::new(cluster::track_settings(cluster, config)).observe(&snapshot, &Named::Fresh);
+    let snapshot = Arc::new(snapshot);
     client.close().await;
     let source = Arc::new(cluster::source(cluster));
     source.snapshot.store(Some(snapshot.clone()));

@@ -17,16 +17,25 @@ impl fmt::Display for Count {
         if self.0 < EXACT_BELOW {
             return write!(f, "{}", self.0);
         }
-        let (mut scaled, mut unit) = (self.0, "");
-        let mut tenths = 0;
-        for larger in ["k", "M", "G", "T", "P", "E"] {
-            if scaled < 1000 {
-                break;
+        let mut size = 1_u64;
+        for unit in ["k", "M", "G", "T", "P", "E"] {
+            size *= 1000;
+            let tenths = rounded(self.0, size / 10);
+            let whole = rounded(self.0, size);
+            if tenths < 100 {
+                return write!(f, "{}.{} {unit}", tenths / 10, tenths % 10);
             }
-            (tenths, scaled, unit) = (scaled % 1000 / 100, scaled / 1000, larger);
+            if whole < 1000 {
+                return write!(f, "{whole} {unit}");
+            }
         }
-        if scaled < 10 { write!(f, "{scaled}.{tenths} {unit}") } else { write!(f, "{scaled} {unit}") }
+        write!(f, "{}", self.0)
     }
+}
+
+/// How many times a size goes into a count, to the nearest whole number.
+fn rounded(count: u64, size: u64) -> u64 {
+    count / size + u64::from(count % size >= size / 2)
 }
 
 /// A number of messages, with the word.
@@ -109,8 +118,10 @@ mod tests {
     fn counts_keep_two_digits() {
         let text = |count| Count(count).to_string();
         assert_eq!([text(0), text(9_999), text(10_000), text(12_345)], ["0", "9999", "10 k", "12 k"]);
-        assert_eq!([text(999_999), text(1_000_000), text(3_149_999)], ["999 k", "1.0 M", "3.1 M"]);
-        assert_eq!([text(99_999_999), text(7_200_000_000), text(u64::MAX)], ["99 M", "7.2 G", "18 E"]);
+        assert_eq!([text(999_999), text(1_000_000), text(3_149_999)], ["1.0 M", "1.0 M", "3.1 M"]);
+        assert_eq!([text(14_996), text(999_499), text(9_949_999)], ["15 k", "999 k", "9.9 M"]);
+        assert_eq!([text(9_950_000), text(99_999_999)], ["10 M", "100 M"]);
+        assert_eq!([text(7_200_000_000), text(u64::MAX)], ["7.2 G", "18 E"]);
         assert_eq!(MessageCount(Messages(1)).to_string(), "1 message");
         assert_eq!(MessageCount(Messages(2)).to_string(), "2 messages");
     }

@@ -81,6 +81,12 @@ fn a_group_without_members_says_since_when_and_until_when() {
         said(Group::told("g", yesterday, vec![orders(vec![row(2, 99_000, STOP)])])),
         "`g` has no members since 2023-11-13 18:26 UTC and is 2 messages, 27 h behind on `orders`"
     );
+    let partly = orders(vec![row(30, 61, STOP), row(8, 5, OK)]);
+    assert_eq!(
+        said(first_seen_empty(partly)),
+        "`g` has no members and is 38 messages, 61 s behind on `orders`",
+        "no partition is to blame alone when nobody reads any"
+    );
     let unevaluated = Group { has_outlook: false, ..first_seen_empty(orders(vec![row(7, 5, OK)])) };
     assert_eq!(said(unevaluated), "`g` has no members and is 7 messages behind on `orders`");
 }
