@@ -19,8 +19,23 @@ const SETTLES: Duration = Duration::from_secs(60);
 /// How many differences are worth reading.
 const SHOWN: usize = 20;
 
-/// Families of Kafka's facts that no admin client can tell.
-const UNTOLD: [&str; 2] = ["kafka_consumergroup_last_commit_timestamp_seconds", "kafka_exporter_build_info"];
+/// Families of what no admin client can tell at one time: they are made of what was seen before. Others test them.
+const UNTOLD: [&str; 14] = [
+    "kafka_consumergroup_catch_up_seconds",
+    "kafka_consumergroup_commits_total",
+    "kafka_consumergroup_consume_rate",
+    "kafka_consumergroup_lag_seconds",
+    "kafka_consumergroup_lag_velocity",
+    "kafka_consumergroup_last_commit_timestamp_seconds",
+    "kafka_consumergroup_max_lag_seconds",
+    "kafka_consumergroup_oldest_unread_timestamp_seconds",
+    "kafka_consumergroup_partition_status",
+    "kafka_consumergroup_retention_headroom_seconds",
+    "kafka_consumergroup_status",
+    "kafka_consumergroup_topic_max_lag_seconds",
+    "kafka_exporter_build_info",
+    "kafka_topic_produce_rate",
+];
 
 /// Labels without the empty ones, which are none to Prometheus.
 type Labels = BTreeMap<String, String>;

@@ -11,10 +11,10 @@ use kafkascope::derive::Snapshot;
 use kafkascope::metrics::exposition::{ClusterView, Exposition, Format, Selection, View};
 use kafkascope::metrics::{Cache, ClusterSource, OwnMetrics, TaskState};
 use kafkascope::model::{
-    BreakerState, Broker, BrokerConnection, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets,
+    BreakerState, Broker, BrokerConnection, BrokerId, Cleanup, ClusterDescription, ClusterMetadata, CommittedOffsets,
     CommittedPartition, ConnectionStats, GroupDescription, GroupKind, GroupListing, GroupState, Instants, KafkaCode,
-    ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId, PartitionMetadata, TopicAssignment,
-    TopicMetadata, TopicRows, WallTime,
+    ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId, PartitionMetadata, Retention, TopicAssignment,
+    TopicMetadata, TopicRows, TopicSettings, WallTime,
 };
 use kafkascope::state::{Asked, CollectorName, Collectors, GroupLists, ReadAt, Round, World};
 
@@ -160,6 +160,20 @@ fn pass(world: &mut World, second: u32, step: i64) {
     let starts = [offsets("orders", &[Some(10), Some(0), Some(0)]), offsets("audit.log", &[Some(0)]), wide(2)];
     world.apply_offsets(OffsetSpec::Latest, &ends, |_| MAX_AGE, read);
     world.apply_offsets(OffsetSpec::Earliest, &starts, |_| MAX_AGE, read);
+    let orders = TopicSettings {
+        retention: Retention::For(Duration::from_millis(90_500)),
+        retention_bytes: None,
+        min_insync_replicas: 2,
+        cleanup: Cleanup { delete: true, compact: false },
+        is_tiered: false,
+    };
+    // Only compacted: age deletes nothing there. Of the other topics the settings are not known.
+    let compacted = Cleanup { delete: false, compact: true };
+    let wide = TopicSettings { cleanup: compacted, min_insync_replicas: 1, ..orders.clone() };
+    for (topic, settings) in [("orders", orders), ("wide", wide)] {
+        let ix = world.names.get(topic).unwrap();
+        world.set_topic_settings(ix, Some(Arc::new(settings)));
+    }
     world.set_broker_health(
         |id| if id.0 == 3 { (false, BreakerState::Open, 2) } else { (true, BreakerState::Closed, 0) },
     );
