@@ -240,7 +240,7 @@ fn replay_of_a_recorded_kafka_shows_its_lag() {
     let directory = scratch("record");
     let file = directory.path().join("recording.jsonl");
     let outcome = Exporter::builder()
-        .args(["record", "--bootstrap-servers", kafka.bootstrap(), "--duration", "10s", "--output"])
+        .args(["record", "--bootstrap-servers", &kafka.bootstrap(), "--duration", "10s", "--output"])
         .args([&file.to_string_lossy()])
         .args(["--topics-include", "^recorded-", "--groups-include", "^recorded-"])
         .run(REPLAYED);
