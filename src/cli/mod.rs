@@ -95,7 +95,7 @@ pub enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Record what is observed of Kafka, for `replay`.
     Record(Box<record::RecordArgs>),
-    /// Replay recorded observations: verdicts, time lag and forecasts as they would have been.
+    /// Replay recorded observations: print how every group stood, and when.
     Replay(replay::ReplayArgs),
     /// Print every metric with its type, labels and collector.
     Metrics(metrics::MetricsArgs),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::derive::{Snapshot, Standing, TopicStanding};
+use crate::derive::{Diagnosis, Snapshot, Standing, TopicStanding};
 use crate::model::{PartitionId, WallTime};
+use crate::report::sentence;
 
 /// All clusters at a time.
 #[derive(Debug, Serialize)]
@@ -45,6 +46,8 @@ struct PrintedGroup<'a> {
     catch_up_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_headroom_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnosis: Option<String>,
     topics: BTreeMap<&'a str, BTreeMap<i32, PrintedPartition>>,
 }
 
@@ -75,7 +78,7 @@ impl<'a> Printed<'a> {
 }
 
 fn cluster(snapshot: &Snapshot, now: WallTime) -> PrintedCluster<'_> {
-    let groups = snapshot.standings(now).map(|standing| (&*standing.group.table.name, group(snapshot, &standing)));
+    let groups = snapshot.standings(now).map(|standing| (&*standing.group.table.name, group(snapshot, &standing, now)));
     let topics = snapshot.world.topics_by_name().filter_map(|(ix, table)| {
         let produce_rate = to_thousandth(snapshot.outlook.produce_rate(ix)?);
         Some((&*table.name, PrintedTopic { produce_rate }))
@@ -83,7 +86,7 @@ fn cluster(snapshot: &Snapshot, now: WallTime) -> PrintedCluster<'_> {
     PrintedCluster { groups: groups.collect(), topics: topics.collect() }
 }
 
-fn group<'a>(snapshot: &'a Snapshot, standing: &Standing<'a>) -> PrintedGroup<'a> {
+fn group<'a>(snapshot: &'a Snapshot, standing: &Standing<'a>, now: WallTime) -> PrintedGroup<'a> {
     let topics = standing.topics().filter_map(|topic| {
         Some((&**snapshot.world.names.name(topic.segment.topic)?, partitions(snapshot, standing, &topic)))
     });
@@ -96,6 +99,7 @@ fn group<'a>(snapshot: &'a Snapshot, standing: &Standing<'a>) -> PrintedGroup<'a
         consume_rate: standing.consume_rate().map(to_thousandth),
         catch_up_seconds: standing.catch_up().map(seconds),
         retention_headroom_seconds: standing.retention_headroom().map(seconds),
+        diagnosis: Diagnosis::of(snapshot, *standing, now).map(|diagnosis| sentence(&diagnosis, now)),
         topics: topics.collect(),
     }
 }
