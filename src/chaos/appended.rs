@@ -1,20 +1,22 @@
 //! When the records of a log were appended, as its history tells: the timestamps that a broker would have put on them.
 
 use super::cluster::Log;
-use super::history::{History, Ms};
+use super::history::History;
+use super::run::EPOCH_MS;
 use crate::model::{Offset, WallTime};
 
 /// Records that were appended at one instant: from an offset up to another.
 struct Batch {
     from: i64,
     to: i64,
-    at: Ms,
+    at: WallTime,
 }
 
 /// The batches that are still in the log, in order. What was truncated away is not among them.
 fn batches(log: &History<Log>) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for (at, Log { start, end }) in log.points() {
+        let at = WallTime(EPOCH_MS.saturating_add_unsigned(at));
         let held = batches.last().map_or(start.min(end), |last| last.to);
         if end < held {
             batches.retain(|batch| batch.from < end);
@@ -36,9 +38,8 @@ fn batches(log: &History<Log>) -> Vec<Batch> {
 /// The first record that is not older than a time, and its time.
 pub(super) fn first_since(log: &History<Log>, time: WallTime) -> Option<(Offset, WallTime)> {
     let batches = batches(log);
-    let stamped = batches.iter().map(|batch| (batch.from, i64::try_from(batch.at).unwrap_or(i64::MAX)));
-    let (offset, at) = stamped.filter(|(_, at)| *at >= time.0).min()?;
-    Some((Offset::new(offset)?, WallTime(at)))
+    let batch = batches.iter().find(|batch| batch.at >= time)?;
+    Some((Offset::new(batch.from)?, batch.at))
 }
 
 #[cfg(test)]
@@ -52,8 +53,9 @@ mod tests {
         log.set(300, Log { start: 15, end: 30 });
         log.set(400, Log { start: 15, end: 20 });
         log.set(500, Log { start: 15, end: 25 });
-        let first = |time| first_since(&log, WallTime(time)).map(|(offset, at)| (offset.get(), at.0));
-        assert_eq!(first(0), Some((15, 200)), "what lies before the log start is gone");
+        let first =
+            |time| first_since(&log, WallTime(EPOCH_MS + time)).map(|(offset, at)| (offset.get(), at.0 - EPOCH_MS));
+        assert_eq!(first(-EPOCH_MS), Some((15, 200)), "what lies before the log start is gone");
         assert_eq!(first(200), Some((15, 200)));
         assert_eq!(first(201), Some((20, 500)), "what was truncated came anew");
         assert_eq!(first(501), None);

@@ -35,7 +35,7 @@ const LONGEST: Ms = 60_000;
 const STORMY: Ms = 46 * 60_000;
 const CALM: Ms = 14 * 60_000;
 /// The wall clock at the virtual clock's zero.
-const EPOCH_MS: i64 = 1_700_000_000_000;
+pub(super) const EPOCH_MS: i64 = 1_700_000_000_000;
 
 /// How a seed's exporter polls, and who scrapes it.
 #[derive(Debug, Clone, Copy)]

@@ -17,6 +17,7 @@ mod settings;
 mod stable;
 mod stream;
 mod streamed;
+mod times;
 mod topics;
 
 pub use clock::{Clock, SystemClock};
@@ -26,6 +27,7 @@ pub use pass::Poller;
 pub use report::{CacheUse, PassReport};
 pub use settings::{GroupScope, PollSettings, TopicScope};
 pub use stream::CommitEvent;
+pub use times::MAX_TIME_QUESTIONS;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]

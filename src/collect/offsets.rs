@@ -116,7 +116,7 @@ pub(super) async fn ask<K: KafkaApi>(
     while let Some((leader, partitions, result)) = answers.next().await {
         match result {
             Ok(rows) => {
-                if let Some(error) = failure(leader, &rows) {
+                if let Some(error) = failure(leader, &rows, |row| (row.partition, row.offset.err())) {
                     if error.is_silence() {
                         asker.silent(leader);
                     }
@@ -216,9 +216,19 @@ impl Queue {
 ///
 /// librdkafka reports a leader that never answered as rows without an offset and without an error, so an answer of
 /// which no row has an offset for that reason is silence.
-fn failure(leader: BrokerId, rows: &[TopicRows<ListedPartition>]) -> Option<KafkaError> {
+pub(super) fn failure<R>(
+    leader: BrokerId,
+    rows: &[TopicRows<R>],
+    row_of: impl Fn(&R) -> (PartitionId, Option<KafkaCode>),
+) -> Option<KafkaError> {
     let all = || rows.iter().flat_map(|topic| topic.rows.iter().map(move |row| (&topic.topic, row)));
-    let failed = || all().filter_map(|(topic, row)| Some((topic, row.partition, row.offset.err()?)));
+    let row_of = &row_of;
+    let failed = || {
+        all().filter_map(|(topic, row)| {
+            let (partition, code) = row_of(row);
+            Some((topic, partition, code?))
+        })
+    };
     let (topic, partition, code) = failed().next()?;
     let count = failed().count();
     let is_unanswered = |code: KafkaCode| code == KafkaCode::LOCAL_NO_OFFSET || code.is_silence();

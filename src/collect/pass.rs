@@ -21,6 +21,7 @@ use super::plan::{CommitQuestion, Enabled, Planner, Sweep};
 use super::report::PassReport;
 use super::settings::PollSettings;
 use super::stream::StreamTable;
+use super::times::Times;
 use super::topics::Topics;
 use super::{commits, groups, offsets, stable, streamed};
 use crate::kafka::KafkaApi;
@@ -47,6 +48,8 @@ pub struct Poller<K, C> {
     pub(super) stream: Option<StreamTable>,
     /// Whether something failed in a way that a look at the brokers may mend.
     pub(super) look_again: observe::LookAgain,
+    /// The append times that are looked for.
+    pub(super) times: Times,
 }
 
 impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
@@ -70,6 +73,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             lists: GroupLists::default(),
             answered: BTreeSet::new(),
             look_again: observe::LookAgain::default(),
+            times: Times::default(),
         }
     }
 
@@ -111,7 +115,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let sweep = if self.scheduler.is_fixed() { planner.everything() } else { planner.due() };
         self.count_hits(&mut report);
         self.count_misses(&sweep, &mut report);
-        if looks || !sweep.is_empty() {
+        let sweeps = looks || !sweep.is_empty();
+        if sweeps {
             let moved = self.sweep(sweep, &mut report).await;
             if !moved.is_empty() {
                 let again = self.planner().topics(moved);
@@ -121,6 +126,9 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             if looks {
                 self.configs(&mut report).await;
             }
+        }
+        // Last, for nothing waits for it.
+        if self.search_times(&mut report).await || sweeps {
             self.conclude(looks, &mut report);
         }
         self.brokers.start_probes(&self.asker, &self.world, self.clock.now().moment);

@@ -84,6 +84,11 @@ impl PassReport {
     /// Takes note of a failure of a collector.
     pub(super) fn fail(&mut self, collector: CollectorName, error: KafkaError) {
         self.incomplete(collector);
+        self.note(error);
+    }
+
+    /// Takes note of a failure that is none of a collector as a whole.
+    pub(super) fn note(&mut self, error: KafkaError) {
         if error.was_asked() {
             *self.failed_calls.entry((error.target.broker(), error.operation.api())).or_default() += 1;
         }

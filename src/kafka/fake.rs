@@ -29,6 +29,8 @@ pub(crate) struct World {
     /// The timestamps of the records that a partition holds from its log start on. One that is not here has none, as with
     /// records of old message formats.
     pub(crate) timestamps: BTreeMap<(Arc<str>, PartitionId), Vec<i64>>,
+    /// A partition whose records by time the caller may not see.
+    pub(crate) times_refused: Option<PartitionId>,
     /// Calls that fail: of this kind to this broker, or to any (`None`).
     pub(crate) failures: Vec<(Operation, Option<BrokerId>, Cause)>,
     /// Why last stable offsets are not told.
@@ -123,6 +125,9 @@ impl World {
         let known = known.ok_or(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION)?;
         if known.leader != Some(leader) {
             return Err(KafkaCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        if self.times_refused == Some(partition) {
+            return Err(KafkaCode::TOPIC_AUTHORIZATION_FAILED);
         }
         let (start, end) = known.offsets?;
         let stamps = self.timestamps.get(&(topic.clone(), partition)).map_or(&[][..], Vec::as_slice);

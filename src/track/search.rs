@@ -74,6 +74,8 @@ pub struct Search {
     end: Option<Offset>,
     /// The time is not smaller than this one's, whose offset is at or before the record.
     lower: Option<Mark>,
+    /// What `lower` was before.
+    below: Option<Mark>,
     upper: Option<Upper>,
     /// Whether `lower` is the answer: nothing between it and `upper` can be found.
     is_found: bool,
@@ -96,6 +98,7 @@ impl Search {
             offset,
             end: end.filter(|end| *end > offset),
             lower: not_before.filter(|(at, _)| *at <= offset),
+            below: None,
             upper,
             is_found: false,
             first_left: None,
@@ -163,14 +166,16 @@ impl Search {
         let left = self.width(now);
         if left != width {
             let past = |upper: Option<Upper>| upper.and_then(|upper| upper.mark).map(|(at, _)| at);
-            self.is_gap = self.upper != upper && past(self.upper).is_some_and(|at| past(upper) == Some(at));
+            if self.upper != upper {
+                self.is_gap = past(self.upper).is_some_and(|at| past(upper) == Some(at));
+            }
             self.bisects = left > width / 2;
         }
     }
 
     fn raise(&mut self, lower: Mark) {
         if self.lower.is_none_or(|(_, low)| lower.1 > low) {
-            self.lower = Some(lower);
+            self.below = self.lower.replace(lower);
         }
     }
 
@@ -193,7 +198,10 @@ impl Search {
     fn guess(&self, low: WallTime, before: WallTime, now: WallTime) -> WallTime {
         let width = before.0 - low.0;
         let guess = match self.interpolated(now) {
-            _ if !self.bisects && self.is_gap => plus(low, width.isqrt().saturating_mul(TOLERANCE_MS.isqrt())),
+            _ if !self.bisects && self.is_gap => {
+                let nearby = plus(low, width.isqrt().saturating_mul(TOLERANCE_MS.isqrt()));
+                self.extrapolated().filter(|guess| *guess < before).unwrap_or(nearby)
+            }
             Some(guess) if !self.bisects => guess,
             _ => plus(low, width / 2),
         };
@@ -208,13 +216,24 @@ impl Search {
 
     /// The record's time if the log grew evenly between the bounds.
     fn interpolated(&self, now: WallTime) -> Option<WallTime> {
-        let (from, low) = self.lower?;
+        let from = self.lower?;
         let at_end = || self.end.map(|end| (end, now));
-        let (to, high) = self.upper.map_or_else(at_end, |upper| upper.mark)?;
-        let (part, whole) = (i128::from(self.offset.get() - from.get()), i128::from(to.get() - from.get()));
-        let passed = i128::from(high.0.saturating_sub(low.0)).max(0) * part / whole.max(1);
-        Some(plus(low, i64::try_from(passed).unwrap_or(i64::MAX)))
+        let to = self.upper.map_or_else(at_end, |upper| upper.mark)?;
+        Some(on_line(from, to, self.offset))
     }
+
+    /// The record's time if the log goes on as it grew up to the lower bound.
+    fn extrapolated(&self) -> Option<WallTime> {
+        let (from, to) = (self.below?, self.lower?);
+        (from.0 < to.0).then(|| on_line(from, to, self.offset))
+    }
+}
+
+/// The time of an offset, at or past the first mark's, on the line through two marks.
+fn on_line((from, low): Mark, (to, high): Mark, offset: Offset) -> WallTime {
+    let (part, whole) = (i128::from(offset.get() - from.get()), i128::from(to.get() - from.get()));
+    let passed = i128::from(high.0.saturating_sub(low.0)).max(0) * part / whole.max(1);
+    plus(low, i64::try_from(passed).unwrap_or(i64::MAX))
 }
 
 fn plus(time: WallTime, milliseconds: i64) -> WallTime {

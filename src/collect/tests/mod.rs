@@ -6,6 +6,7 @@ mod isolation;
 mod sampling;
 mod steady;
 mod stream;
+mod times;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

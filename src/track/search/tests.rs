@@ -93,7 +93,9 @@ fn few_questions_are_enough() {
     // A minute of many every day.
     let bursts = Log::spaced((1..20_000).map(|record| if record % 1_000 == 0 { DAY } else { 60 }));
     let once = Log::spaced((1..5_000).map(|record| if record == 2_500 { 30 * DAY } else { 1 }));
-    for (log, most) in [(&steady, 5), (&sparse, 3), (&bursts, 24), (&once, 12)] {
+    let mut stopped = Log::spaced(std::iter::repeat_n(1_000, 10_000));
+    stopped.0.iter_mut().for_each(|(_, stamp)| *stamp -= 3_600_000);
+    for (log, most) in [(&steady, 5), (&stopped, 8), (&sparse, 3), (&bursts, 18), (&once, 12)] {
         let rounds = most_rounds(log, (0..log.end().get()).step_by(97).chain([1, log.end().get() - 1]));
         assert!(rounds <= most, "{rounds} questions of {most}, {} records", log.0.len());
     }
