@@ -10,6 +10,9 @@ use crate::kafka::KafkaError;
 use crate::metrics::ClusterSource;
 use crate::track::{Named, Tracker};
 
+/// How often append times are searched for, some rounds each time: a search that is not over then stays open.
+const MAX_SEARCHES: usize = 4;
+
 /// What one pass found of one cluster.
 #[derive(Debug)]
 pub struct Found {
@@ -40,10 +43,21 @@ async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
     let settings =
         cluster::poll_settings(cluster, config, &CallLimits::new(config.polling.max_in_flight), &Arc::default());
     let mut poller = Poller::new(client.clone(), clock, settings, None);
-    let report = poller.tick().await;
+    let mut report = poller.tick().await;
     let mut snapshot = Snapshot::derive(poller.world(), None, clock.now());
     // One pass is little to judge by, but who holds what, and where there is something to read, is known.
-    snapshot.outlook = Tracker::new(cluster::track_settings(cluster, config)).observe(&snapshot, &Named::Fresh);
+    let mut tracker = Tracker::new(cluster::track_settings(cluster, config));
+    snapshot.outlook = tracker.observe(&snapshot, &Named::Fresh);
+    for _ in 0..MAX_SEARCHES {
+        let questions = tracker.questions();
+        if questions.is_empty() {
+            break;
+        }
+        poller.set_time_questions(&questions);
+        report.errors.extend(poller.search().await.errors);
+        tracker.answer(&poller.take_time_answers());
+        snapshot.outlook = tracker.observe(&snapshot, &Named::Fresh);
+    }
     let snapshot = Arc::new(snapshot);
     client.close().await;
     let source = Arc::new(cluster::source(cluster));

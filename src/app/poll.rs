@@ -74,7 +74,9 @@ impl ClusterTask {
                 log.write(&self.source, poller.world(), &report, self.now());
                 log.say_stream(&self.source, poller.stream_health(), self.now());
                 self.note_commits(&mut poller);
+                self.memory.tracker().answer(&poller.take_time_answers());
                 self.publish(poller.world(), &report);
+                poller.set_time_questions(&self.memory.tracker().questions());
             }
             if report.is_main {
                 let schedule = poller.schedule();

@@ -27,7 +27,6 @@ pub use pass::Poller;
 pub use report::{CacheUse, PassReport};
 pub use settings::{GroupScope, PollSettings, TopicScope};
 pub use stream::CommitEvent;
-pub use times::MAX_TIME_QUESTIONS;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]

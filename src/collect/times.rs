@@ -19,10 +19,8 @@ use crate::kafka::{KafkaApi, KafkaError, Operation, Target};
 use crate::model::{BrokerId, KafkaCode, Moment, Offset, PartitionId, TimedPartition, TopicRows, TopicTimes, WallTime};
 use crate::schedule::Answer;
 use crate::state::{CollectorName, HistoryId, TopicIx, World};
-use crate::track::{Search, Step, TimeAnswer, TimeQuestion};
+use crate::track::{MAX_TIME_QUESTIONS, Search, Step, TimeAnswer, TimeQuestion};
 
-/// Searches that are worked on at once. Questions beyond it are not taken.
-pub const MAX_TIME_QUESTIONS: usize = 2_000;
 /// Rounds of questions in one pass: a search in a steady flow takes four, behind a producer that has stopped eight.
 const MAX_ROUNDS: usize = 8;
 /// No round begins when so much time has passed: what else the pass has learned is to be shown.
@@ -220,6 +218,13 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     /// unless it is set anew; one that timestamps do not answer rests, however often it is set.
     pub fn take_time_answers(&mut self) -> Vec<TimeAnswer> {
         std::mem::take(&mut self.times.answers)
+    }
+
+    /// Works on the searches apart from any tick.
+    pub async fn search(&mut self) -> PassReport {
+        let mut report = PassReport::default();
+        self.search_times(&mut report).await;
+        report
     }
 
     /// Works on the searches; whether there was anything to ask.

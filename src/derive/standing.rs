@@ -156,7 +156,10 @@ impl<'a> Standing<'a> {
     /// How long the group needs to catch up at its present pace; `None`: never, or not known.
     #[must_use]
     pub fn catch_up(&self) -> Option<Duration> {
-        catch_up(self.lag_sum()?, self.velocity()?)
+        match self.lag_sum()? {
+            Messages(0) => Some(Duration::ZERO),
+            lag => catch_up(lag, self.velocity()?, self.consume_rate()?, self.lost_sum()?),
+        }
     }
 
     /// How long it takes until the first unread record may be deleted.
@@ -200,8 +203,10 @@ impl TopicStanding<'_> {
     /// How long the group needs to catch up on this topic at its present pace; `None`: never, or not known.
     #[must_use]
     pub fn catch_up(&self) -> Option<Duration> {
-        let lag = self.lag.lag_sum?;
-        if lag.0 == 0 { Some(Duration::ZERO) } else { catch_up(lag, self.velocity()?) }
+        match self.lag.lag_sum? {
+            Messages(0) => Some(Duration::ZERO),
+            lag => catch_up(lag, self.velocity()?, self.consume_rate()?, self.lag.lost_sum?),
+        }
     }
 
     /// How long it takes until the oldest unread record may be deleted.
@@ -212,11 +217,12 @@ impl TopicStanding<'_> {
     }
 }
 
-fn catch_up(lag: Messages, velocity: f64) -> Option<Duration> {
-    if lag.0 == 0 {
-        return Some(Duration::ZERO);
+/// A lag that falls because what is unread is deleted is not caught up with.
+fn catch_up(lag: Messages, velocity: f64, consume_rate: f64, lost: Messages) -> Option<Duration> {
+    if lost.0 > 0 || consume_rate < STANDSTILL || velocity > -STANDSTILL {
+        return None;
     }
     #[expect(clippy::cast_precision_loss, reason = "a forecast is no more exact than a double")]
-    let seconds = (velocity < -STANDSTILL).then(|| lag.0 as f64 / -velocity)?;
+    let seconds = lag.0 as f64 / -velocity;
     Duration::try_from_secs_f64(seconds).ok()
 }

@@ -1,5 +1,6 @@
 //! What is remembered of one group, row by row of its commits, and the outlook that is made of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::judge::Holder;
@@ -10,8 +11,11 @@ use super::settings::{StatusSettings, TimeLag, TrackSettings};
 use super::topic::{TopicTrack, Walls};
 use super::{CommitNote, Named, Times};
 use crate::derive::{GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
-use crate::model::{GroupState, Moment, PartitionId, TopicId, WallTime};
-use crate::state::{CommitTable, HistoryId, Membership, Segment};
+use crate::model::{GroupState, Moment, Offset, PartitionId, TopicId, WallTime};
+use crate::state::{CommitTable, HistoryId, Membership, Segment, TopicIx};
+
+/// Commits with times of their own, by partition.
+type Notes = HashMap<(TopicIx, PartitionId), Vec<(Offset, WallTime)>>;
 
 /// One life of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +104,11 @@ impl GroupTrack {
             topics: Vec::with_capacity(commits.segments.len()),
         };
         let membership = context.snapshot.freshness.membership(&meaning.table);
+        let mut by_partition = Notes::new();
+        for note in notes {
+            by_partition.entry((note.topic, note.partition)).or_default().push((note.offset, note.at));
+        }
+        let notes = &by_partition;
         for (place, (segment, lag)) in commits.segments.iter().zip(&meaning.topics).enumerate() {
             let of_topic = Of { commits, segment, lag, meaning, membership, notes, context };
             self.follow_topic(place, of_topic, &mut outlook);
@@ -200,8 +209,8 @@ impl GroupTrack {
         let settings = &of.context.settings.status;
         let (topic, partition) = (of.segment.topic, of.commits.partitions[row]);
         let track = &mut self.rows[row];
-        let notes = of.notes.iter().filter(|note| (note.topic, note.partition) == (topic, partition));
-        notes.for_each(|note| track.committed((note.offset, note.at), facts, settings));
+        let notes = of.notes.get(&(topic, partition)).into_iter().flatten();
+        notes.for_each(|note| track.committed(*note, facts, settings));
         track.polled(facts, reading.before, settings);
         for (record, at) in of.context.times.of(topic, partition) {
             track.told(record, at, facts, method);
@@ -267,7 +276,7 @@ struct Of<'a> {
     lag: &'a TopicLag,
     meaning: &'a GroupMeaning,
     membership: Option<&'a Membership>,
-    notes: &'a [CommitNote],
+    notes: &'a Notes,
     context: Context<'a>,
 }
 

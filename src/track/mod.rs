@@ -15,7 +15,7 @@ mod topic;
 mod tracker;
 
 pub use persist::TopicHistory;
-pub use search::{Mark, Search, Step, TOLERANCE_MS, TimeAnswer, TimeQuestion};
+pub use search::{MAX_TIME_QUESTIONS, Mark, Search, Step, TOLERANCE_MS, TimeAnswer, TimeQuestion};
 pub use settings::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 pub use timeline::{Bracket, MAX_POINTS, Point, Timeline};
 use tracker::Times;

@@ -137,9 +137,11 @@ impl RowTrack {
         let former = self.offset.get();
         let is_timed = self.ring.as_ref().is_some_and(|ring| ring.is_timed);
         if is_timed {
-            // The commit itself, with its time, comes by another way; one that does not come that way is still one.
-            if former != Some(facts.offset) {
-                self.moved_to(facts.offset, at);
+            // The commit itself comes with its time by another way; one that does not, for a while, is still one.
+            let is_news =
+                self.ring.as_ref().and_then(|ring| ring.last()).is_some_and(|last| last.offset != facts.offset);
+            if is_news && former != Some(facts.offset) {
+                self.committed((facts.offset, at), facts, settings);
             }
             return;
         }

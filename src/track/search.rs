@@ -14,6 +14,9 @@ use crate::state::TopicIx;
 /// A search is over when the time is known so well, in milliseconds.
 pub const TOLERANCE_MS: i64 = 1_000;
 
+/// Searches that are worked on at once; further questions wait until some of these are answered.
+pub const MAX_TIME_QUESTIONS: usize = 2_000;
+
 /// An offset and a time that go together.
 pub type Mark = (Offset, WallTime);
 

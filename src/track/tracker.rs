@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::group::{Context, GroupTrack};
 use super::held::Held;
 use super::persist::TopicHistory;
-use super::search::{TimeAnswer, TimeQuestion};
+use super::search::{MAX_TIME_QUESTIONS, TimeAnswer, TimeQuestion};
 use super::settings::TrackSettings;
 use super::timeline::{Point, Timeline};
 use super::topic::{TopicTrack, Walls};
@@ -14,8 +14,6 @@ use crate::derive::{Outlook, Snapshot};
 use crate::model::{Offset, PartitionId, WallTime};
 use crate::state::{TopicIx, TopicTable};
 
-/// Questions for the broker at once; more wait until these are answered.
-const MAX_QUESTIONS: usize = 2000;
 /// Commits with times of their own between two snapshots; of more, the older ones count as not seen.
 const MAX_NOTES: usize = 200_000;
 
@@ -83,6 +81,8 @@ pub struct Tracker {
     notes: HashMap<Arc<str>, Vec<CommitNote>>,
     noted: usize,
     times: Times,
+    /// Whose questions come first.
+    turn: usize,
     /// Histories of topics that have not been seen yet.
     held: Held,
 }
@@ -116,12 +116,15 @@ impl Tracker {
         }
     }
 
-    /// What is to be asked of the broker. Nothing about groups that have caught up, nor where the history tells.
-    #[must_use]
-    pub fn questions(&self) -> Vec<TimeQuestion> {
+    /// What is to be asked of the broker. Nothing about groups that have caught up, nor where the history tells. Each time
+    /// another group comes first, so that questions that find no answer do not keep others waiting for ever.
+    pub fn questions(&mut self) -> Vec<TimeQuestion> {
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn.checked_rem(self.groups.len()).unwrap_or(0);
+        let groups = self.groups.values().skip(first).chain(self.groups.values().take(first));
         let mut questions = BTreeMap::new();
-        let all = self.groups.values().flat_map(GroupTrack::questions);
-        questions.extend(all.take(MAX_QUESTIONS).map(|ask| ((ask.topic, ask.partition, ask.offset), ask)));
+        let all = groups.flat_map(GroupTrack::questions).take(MAX_TIME_QUESTIONS);
+        questions.extend(all.map(|ask| ((ask.topic, ask.partition, ask.offset), ask)));
         questions.into_values().collect()
     }
 

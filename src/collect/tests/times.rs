@@ -3,7 +3,7 @@
 use super::*;
 use crate::kafka::fake::Call;
 use crate::model::{Offset, PartitionId};
-use crate::track::{TimeAnswer, TimeQuestion};
+use crate::track::{MAX_TIME_QUESTIONS, TimeAnswer, TimeQuestion};
 
 /// The clock at the beginning: long after every record.
 const START: i64 = 1_000_000_000;
