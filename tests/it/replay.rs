@@ -242,7 +242,7 @@ fn replay_of_a_recorded_kafka_shows_its_lag() {
     let outcome = Exporter::builder()
         .args(["record", "--bootstrap-servers", &kafka.bootstrap(), "--duration", "10s", "--output"])
         .args([&file.to_string_lossy()])
-        .args(["--topics-include", "^recorded-", "--groups-include", "^recorded-"])
+        .args(["--topic-include", "^recorded-", "--group-include", "^recorded-"])
         .run(REPLAYED);
     assert_eq!(outcome.status.code(), Some(0), "{}", outcome.stderr);
     let replayed = replayed_text(&printed_at_the_end(&file), &[]);
