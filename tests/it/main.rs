@@ -27,6 +27,7 @@ mod harness;
 mod witness;
 
 mod adaptive;
+mod append_times;
 mod bad_input;
 mod commands;
 mod docs;

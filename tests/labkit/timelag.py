@@ -40,7 +40,7 @@ class Observer(threading.Thread):
         )
         self.over, self.failure, self.failed, self.restarted = threading.Event(), None, 0, 0.0
         self.samples, self.methods = collections.defaultdict(list), collections.Counter()
-        self.lock = threading.Lock()
+        self.lock, self.scrapes = threading.Lock(), []
         self.exporter = self.begin()
 
     def run(self):
@@ -73,6 +73,8 @@ class Observer(threading.Thread):
                 self.methods[label["method"]] += float(value)
             elif label["topic"].startswith("lab-"):
                 rows[label["consumergroup"], label["topic"], int(label["partition"])][name] = float(value)
+        if rows:
+            self.scrapes.append(begin)
         for place, row in rows.items():
             sample = Sample(begin, end, row.get(SECONDS), row.get(LAG), row.get(COMMIT), interval, quiet or NO_INTERVAL)
             self.samples[place].append(sample)
@@ -152,8 +154,10 @@ def judge(stage, observers, begun, options):
 
 def row(title, groups, observer, stage, since, begun):
     verdict = Verdict()
-    for place, samples in sorted(observer.samples.items()):
+    scrapes = [at for at in observer.scrapes if at >= since]
+    for place, known in sorted(stage.places.items()):
         if place[0] in groups:
-            known = stage.places[place]
-            verdict.add(known, [sample for sample in samples if sample.begin >= since], begun)
+            samples = [sample for sample in observer.samples[place] if sample.begin >= since]
+            verdict.add(known, samples, begun)
+            verdict.lack(known, samples, scrapes)
     return title, verdict

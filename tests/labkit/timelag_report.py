@@ -11,8 +11,9 @@ looked last explains it: the scrape's time less the time at which the first reco
 the log ended there then. The exporter looks at every interval where the log moves, else at its longest interval. *error*
 is the distance from the nearest value so explained; *by commit*, from what the commit and lag in the same scrape
 explain. A record counts as appended at any time between its sending and its acknowledgement, an offset as committed
-between request and answer. *commit's age* tells how long ago the commit that was shown had ceased to stand. *absent* is
-the share of scrapes with a lag and no time lag. *back* counts samples whose oldest unread record was appended earlier
+between request and answer. *commit's age* tells how long ago the commit that was shown had ceased to stand. *no lag*
+is the share of scrapes without any lag an interval after the first commit in the topic's life; *absent*, of those with a
+lag and no time lag. *back* counts samples whose oldest unread record was appended earlier
 than that of the sample before although the commit is not lower; *drops*, those whose time lag fell though nothing was
 committed or deleted. The mark: p99 of both errors below the polling interval, no false 0, nothing back, nothing
 unexplained. Samples of the first half minute do not count, but for those after a restart.""".splitlines()
@@ -31,13 +32,14 @@ def meets(row):
 
 def table(rows):
     """Lines of the table."""
-    yield "| scenario | samples | absent | error p50 | p90 | p99 | max | by commit p50 | p99 | max | commit's age p99 | interval | false 0 | back | drops | unexplained | mark |"
-    yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    yield "| scenario | samples | no lag | absent | error p50 | p90 | p99 | max | by commit p50 | p99 | max | commit's age p99 | interval | false 0 | back | drops | unexplained | mark |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     for title, row in rows:
         errors = [figure(percentile(row.errors, share)) for share in (0.5, 0.9, 0.99, 1)]
         of_commit = [figure(percentile(row.errors_of_commit, share)) for share in (0.5, 0.99, 1)]
-        absent = row.absent / max(1, row.absent + row.samples)
-        cells = [title, f"{row.samples}", f"{absent:.1%}", *errors, *of_commit, figure(percentile(row.ages, 0.99))]
+        shown = row.absent + row.samples
+        absent, lacking = row.absent / max(1, shown), row.lacking / max(1, shown + row.lacking)
+        cells = [title, f"{row.samples}", f"{lacking:.1%}", f"{absent:.1%}", *errors, *of_commit, figure(percentile(row.ages, 0.99))]
         cells += [figure(percentile(row.intervals, 0.5)), f"{row.false_zeros}", f"{row.backwards}", f"{row.drops}"]
         yield f"| {' | '.join([*cells, f'{row.unexplained}', verdict(meets(row))])} |"
 

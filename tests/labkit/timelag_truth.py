@@ -12,8 +12,9 @@ FOREVER = float("inf")
 SLACK = 1.0
 # What moved in the last so many intervals is asked for at every interval; what is quiet, less often.
 MOVING_INTERVALS = 4
-# A time of an unread record may differ by so much between two samples without having gone anywhere.
-STILL = 0.5
+# What grows with the clock is derived anew once a second: so much the time of an unread record may differ between two
+# samples without having gone anywhere.
+STILL = 1.5
 
 # A lag may be between these two numbers of seconds.
 Range = collections.namedtuple("Range", "least most")
@@ -89,6 +90,15 @@ class Place:
         """The commits that may have stood between two times."""
         return [commit for commit in self.commits if commit.since <= end and commit.gone >= begin]
 
+    def since_gap(self, time):
+        """A commit for each life of the topic up to a time: what stood from its first commit to the end of the last."""
+        lives = {}
+        for commit in self.commits:
+            if commit.since <= time:
+                first = lives.setdefault(commit.log, Commit(commit.since, commit.until, commit.offset, commit.log))
+                first.gone = commit.gone
+        return lives.values()
+
     def last_true(self, offset, time):
         """How long ago an offset stood as commit for the last time; None: it never did."""
         gone = [commit.gone for commit in self.commits if commit.offset == offset and commit.since <= time]
@@ -140,7 +150,7 @@ class Verdict:
     """Of one scenario with one exporter."""
 
     def __init__(self):
-        self.samples = self.absent = self.false_zeros = self.backwards = self.drops = self.unexplained = 0
+        self.samples = self.absent = self.lacking = self.false_zeros = self.backwards = self.drops = self.unexplained = 0
         self.errors, self.errors_of_commit, self.ages, self.shares, self.intervals = [], [], [], [], []
         self.examples = []
 
@@ -154,6 +164,14 @@ class Verdict:
             self._judge(place, sample, offset)
             self._compare(place, before, sample, offset)
             before = sample
+
+    def lack(self, place, samples, scrapes):
+        """Counts the scrapes, given by their times, that show no lag although a commit has stood for long enough."""
+        seen = {sample.begin for sample in samples if sample.lag is not None}
+        patience = samples[-1].interval + SLACK if samples else 0.0
+        for at in scrapes:
+            stands = any(commit.until + patience <= at < commit.gone for commit in place.since_gap(at))
+            self.lacking += stands and at not in seen
 
     def _judge(self, place, sample, offset):
         self.samples += 1
