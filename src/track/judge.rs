@@ -71,7 +71,11 @@ fn by_commit_times(case: &Case<'_>, ring: &Ring, settings: &StatusSettings) -> V
         case.ends.all_past(last.offset).then(|| last.at.plus(last.at.since(first.at)))
     });
     let commits: Vec<Commit> = ring.iter().copied().collect();
-    let status = if is_rewound(&commits) { GroupStatus::Rewind } else { slowness(&commits, settings.allowed_lag, settings.allowed_lag) };
+    let status = if is_rewound(&commits) {
+        GroupStatus::Rewind
+    } else {
+        slowness(&commits, settings.allowed_lag, settings.allowed_lag)
+    };
     Verdict { turns_into: GroupStatus::Stop, turns_after: stop_after, ..Verdict::of(status) }
 }
 

@@ -27,7 +27,8 @@ const TOLERANCE: f64 = 1.01;
 fn write(driver: &Driver) -> Vec<f64> {
     driver.create_topic(TOPIC, 1).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let times: Vec<Duration> = (0..RECORDS).map(|record| now - APART * u32::try_from(RECORDS - record).unwrap()).collect();
+    let times: Vec<Duration> =
+        (0..RECORDS).map(|record| now - APART * u32::try_from(RECORDS - record).unwrap()).collect();
     for time in &times {
         let row = json!({"topic": TOPIC, "partition": 0, "count": 1, "timestamp": time.as_millis()});
         driver.produce_with(row).unwrap();

@@ -95,6 +95,16 @@ class Judgement(unittest.TestCase):
         verdict = judged(known, sample(400, None, 5, 5), sample(405, None, None, None), sample(410, 310.0, 5, 5))
         self.assertEqual((verdict.samples, verdict.absent), (1, 1))
 
+    def test_a_commit_without_a_lag_is_counted_once_it_has_stood(self):
+        known = place(log((100, 10)), (150, 5))
+        samples = [sample(400, 300.0, 5, 5), sample(405, None, None, None), sample(410, None, 5, 5)]
+        verdict = judged(known, *samples)
+        verdict.lack(known, samples, [140, 152, 400, 405, 410])
+        self.assertEqual(verdict.lacking, 1)
+        known.ends(402)
+        verdict.lack(known, samples, [400, 405, 410])
+        self.assertEqual(verdict.lacking, 1, "the topic was gone")
+
     def test_the_mark(self):
         known = place(log((100, 10)), (150, 5))
         good = judged(known, *[sample(400 + second, 300.0 + second, 5, 5) for second in range(100)])
