@@ -71,7 +71,11 @@ fn by_commit_times(case: &Case<'_>, ring: &Ring, settings: &StatusSettings) -> V
         case.ends.all_past(last.offset).then(|| last.at.plus(last.at.since(first.at)))
     });
     let commits: Vec<Commit> = ring.iter().copied().collect();
-    let status = if is_rewound(&commits) { GroupStatus::Rewind } else { slowness(&commits, settings) };
+    let status = if is_rewound(&commits) {
+        GroupStatus::Rewind
+    } else {
+        slowness(&commits, settings.allowed_lag, settings.allowed_lag)
+    };
     Verdict { turns_into: GroupStatus::Stop, turns_after: stop_after, ..Verdict::of(status) }
 }
 
@@ -96,7 +100,9 @@ fn by_membership(case: &Case<'_>, settings: &StatusSettings) -> Verdict {
         case.ends.all_past(case.offset).then(|| last.at.plus(patience))
     });
     let turns_into = if is_held { GroupStatus::Stall } else { GroupStatus::Stop };
-    Verdict { turns_into, turns_after, ..Verdict::of(slowness(&commits, settings)) }
+    // Who rests at a marker has read all: the transaction that a poll comes upon next makes it no slower.
+    let at_end = settings.allowed_lag.max(settings.marker_slack);
+    Verdict { turns_into, turns_after, ..Verdict::of(slowness(&commits, settings.allowed_lag, at_end)) }
 }
 
 /// Rule 2: an offset went down and no later commit made up for it.
@@ -106,18 +112,19 @@ fn is_rewound(commits: &[Commit]) -> bool {
     (1..commits.len()).any(|place| fell(place) && !regained(place))
 }
 
-/// Rule 3: behind at every commit, and none of them moves, or the lag never falls. One commit says neither.
-fn slowness(commits: &[Commit], settings: &StatusSettings) -> GroupStatus {
+/// Rule 3: behind at every commit, and none of them moves, or the lag never falls. One commit says neither. A group whose
+/// commits move has been at the end when one of them was up to `at_end` away from it.
+fn slowness(commits: &[Commit], allowed_lag: u64, at_end: u64) -> GroupStatus {
     let lags = || commits.iter().filter_map(|commit| commit.lag);
-    let always_behind = lags().all(|lag| lag.0 > settings.allowed_lag);
-    if commits.len() < 2 || !always_behind {
+    let always_behind = |by: u64| lags().all(|lag| lag.0 > by);
+    if commits.len() < 2 || !always_behind(allowed_lag) {
         return GroupStatus::Ok;
     }
     if commits.windows(2).all(|pair| pair[0].offset == pair[1].offset) {
         return GroupStatus::Stall;
     }
     let never_falls = lags().zip(lags().skip(1)).all(|(before, after)| after >= before);
-    if never_falls { GroupStatus::Warn } else { GroupStatus::Ok }
+    if never_falls && always_behind(at_end) { GroupStatus::Warn } else { GroupStatus::Ok }
 }
 
 impl Case<'_> {
@@ -163,5 +170,39 @@ impl Case<'_> {
             Holder::TopicDropped => Some(self.since.plus(ABANDONED_TOPIC_AFTER.min(settings.abandoned_after))),
             Holder::Nobody | Holder::Unknown => Some(self.since.plus(settings.abandoned_after)),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// What is said of a polled group that a member reads for, by its commits and their lags, a minute apart.
+    fn polled(seen: &[(i64, u64)]) -> GroupStatus {
+        let (mut ring, mut ends) = (Ring::default(), Ends::default());
+        let mut commits = seen.iter().zip(0..).map(|((offset, lag), minute)| {
+            let offset = Offset::new(*offset).unwrap();
+            Commit { offset, at: WallTime(minute * 60_000), lag: Some(Messages(*lag)) }
+        });
+        let mut last = commits.next().unwrap();
+        ring.push(last, 10, Duration::ZERO);
+        for commit in commits {
+            let end = commit.offset.get() + i64::try_from(commit.lag.unwrap().0).unwrap();
+            ring.push(commit, 10, Duration::ZERO);
+            ends.push(Offset::new(end).unwrap(), commit.at, 10);
+            last = commit;
+        }
+        let (offset, at, lag) = (last.offset, last.at, last.lag.unwrap());
+        let holder = Holder::Member;
+        let case = Case { ring: Some(&ring), ends: &ends, offset, since: at, seen_at: at, lag, holder };
+        judge(&case, &StatusSettings::default()).status
+    }
+
+    #[test]
+    fn who_rests_at_markers_is_not_slow_in_the_middle_of_a_transaction() {
+        assert_eq!(polled(&[(10, 1), (20, 1), (30, 1), (40, 6)]), GroupStatus::Ok);
+        assert_eq!(polled(&[(10, 2), (20, 2), (30, 2), (40, 6)]), GroupStatus::Warn, "more than a marker");
+        assert_eq!(polled(&[(10, 1), (10, 6), (10, 16)]), GroupStatus::Stall, "it does not move");
     }
 }

@@ -3,16 +3,19 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.CloseOptions;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-/** One member of a consumer group: polls, commits what it polled, and never faster than its rate. */
+/** One member of a consumer group: polls, commits as it was told to, and never faster than its rate. */
 final class Member {
     private static final Duration POLL = Duration.ofMillis(100);
     private static final Duration GOODBYE = Duration.ofSeconds(5);
@@ -20,13 +23,26 @@ final class Member {
 
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final Thread thread;
-    private final boolean commits;
+    private final Commits commits;
+    /** What was committed last, where that decides what to commit next. */
+    private final Map<TopicPartition, Long> committed = new HashMap<>();
     /** Records a second; 0 is as fast as it can. */
     private final double rate;
     private volatile boolean running = true;
     private volatile long consumed;
     private volatile List<Map<String, Object>> assignment = List.of();
     private volatile Throwable failure;
+
+    /** What a member commits. */
+    private enum Commits {
+        /** After each poll that brought something, what the client makes of it. */
+        POLLED,
+        /** After each poll that brought something, the last record's offset + 1. */
+        RECORDS,
+        /** The position, whenever it has moved: past what is no record, too. */
+        POSITION,
+        NOTHING
+    }
 
     Member(Map<String, Object> properties, JsonNode command) {
         Map<String, Object> all = new HashMap<>(properties);
@@ -44,7 +60,7 @@ final class Member {
         if (rate > 0) {
             all.put("max.poll.records", String.valueOf(Math.max(1, (int) (rate / 10))));
         }
-        commits = command.get("commits").asBoolean();
+        commits = Commits.valueOf(command.get("commits").asText().toUpperCase(Locale.ROOT));
         all.putAll(Session.strings(command.get("properties")));
         consumer = new KafkaConsumer<>(all, new ByteArrayDeserializer(), new ByteArrayDeserializer());
         List<String> topics = Session.texts(command.get("topics"));
@@ -60,9 +76,7 @@ final class Member {
                 ConsumerRecords<byte[], byte[]> records = consumer.poll(POLL);
                 note();
                 consumed += records.count();
-                if (commits && !records.isEmpty()) {
-                    consumer.commitSync();
-                }
+                commit(records);
                 if (rate > 0 && !records.isEmpty()) {
                     TimeUnit.MICROSECONDS.sleep((long) (records.count() * 1_000_000 / rate));
                 }
@@ -73,6 +87,31 @@ final class Member {
             failure = failed;
         } finally {
             consumer.close(CloseOptions.timeout(GOODBYE));
+        }
+    }
+
+    private void commit(ConsumerRecords<byte[], byte[]> records) {
+        if (commits == Commits.POLLED && !records.isEmpty()) {
+            consumer.commitSync();
+        }
+        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+        if (commits == Commits.RECORDS) {
+            for (ConsumerRecord<byte[], byte[]> record : records) {
+                TopicPartition place = new TopicPartition(record.topic(), record.partition());
+                offsets.put(place, new OffsetAndMetadata(record.offset() + 1));
+            }
+        }
+        if (commits == Commits.POSITION) {
+            for (TopicPartition place : consumer.assignment()) {
+                long position = consumer.position(place);
+                Long before = committed.put(place, position);
+                if (before == null || before != position) {
+                    offsets.put(place, new OffsetAndMetadata(position));
+                }
+            }
+        }
+        if (!offsets.isEmpty()) {
+            consumer.commitSync(offsets);
         }
     }
 

@@ -8,14 +8,16 @@ import tempfile
 import comparison
 import comparison_report
 import passes
+import timelag
+import timelag_report
 from cluster import Cluster, Size
 
-SMALL = Size(topics=20, groups=10)
+SMALL, EMPTY = Size(topics=20, groups=10), Size(topics=0, groups=0)
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="tests/lab", description="what kafkascope costs, against three real brokers")
-    parser.add_argument("what", choices=["passes", "adaptive", "hold"], help="what to do with the cluster")
+    parser.add_argument("what", choices=["passes", "adaptive", "time-lag", "hold"], help="what to do with the cluster")
     parser.add_argument("--jars", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--kafka", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--prometheus", help=argparse.SUPPRESS)
@@ -23,6 +25,7 @@ def arguments():
     parser.add_argument("--report", metavar="FILE", help="write the report there, too")
     parser.add_argument("--passes", type=int, default=12, help="passes in each measured window (passes)")
     comparison.add_arguments(parser)
+    timelag.add_arguments(parser)
     return parser.parse_args()
 
 
@@ -32,6 +35,8 @@ def run(options, size):
         cluster = Cluster(options.jars, directory, size)
         try:
             cluster.start()
+            if options.what == "time-lag":
+                return list(timelag_report.report(options, timelag.measure(options, cluster)))
             cluster.fill()
             cluster.release_driver()
             if options.what == "hold":
@@ -50,7 +55,8 @@ def main():
     comparison.shorten(options)
     # So that what was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    lines = run(options, SMALL if options.quick else Size())
+    size = EMPTY if options.what == "time-lag" else SMALL if options.quick else Size()
+    lines = run(options, size)
     if lines:
         print("\n".join(lines))
     if options.report and lines:

@@ -140,6 +140,8 @@ class Cluster:
             "log.dirs": os.path.join(self.directory, f"data{node}"),
             "log.index.size.max.bytes": 65536,
             "group.initial.rebalance.delay.ms": 0,
+            # A producer that asks for a topic which was just deleted would make one of another kind.
+            "auto.create.topics.enable": "false",
         }
         if not is_controller:
             lines["advertised.listeners"] = listener

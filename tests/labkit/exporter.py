@@ -19,14 +19,14 @@ ASKS_FROM = "127.0.0.9"
 
 
 class Exporter:
-    """One running kafkascope. `polling` is that section of its config file, as YAML."""
+    """One running kafkascope. `polling` is that section of its config file, and `more` further ones, as YAML."""
 
-    def __init__(self, binary, bootstrap, polling, directory):
+    def __init__(self, binary, bootstrap, polling, directory, more=""):
         self.port = free_ports(1)[0]
         config = os.path.join(directory, f"kafkascope-{self.port}.yml")
         with open(config, "w") as file:
             file.write(f"web: {{listen: '127.0.0.1:{self.port}'}}\npolling: {polling}\n")
-            file.write(f"clusters: [{{bootstrap_servers: [{bootstrap.replace(',', ', ')}]}}]\n")
+            file.write(f"clusters: [{{bootstrap_servers: [{bootstrap.replace(',', ', ')}]}}]\n{more}")
         self.process = Process("kafkascope", [binary, "serve", "--config", config], os.path.join(directory, "kafkascope.log"))
         try:
             wait_for("the first pass", READY_SECONDS, self._is_ready)

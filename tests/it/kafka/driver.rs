@@ -107,6 +107,20 @@ pub(crate) enum Protocol {
     Consumer,
 }
 
+/// What a consumer commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Commits {
+    /// After each poll that brought something, what Kafka's client makes of it.
+    Polled,
+    /// After each poll that brought something, the last record's offset + 1.
+    Records,
+    /// Its position whenever that has moved, so past the markers of transactions, too.
+    Position,
+    /// Nothing ever.
+    Nothing,
+}
+
 /// A permission (or its denial), in Kafka's words, such as "topic", "literal", "Describe", "Allow".
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Acl<'a> {
@@ -351,6 +365,21 @@ impl Driver {
         per_second: u32,
         properties: &[(&str, &str)],
     ) -> Answer {
+        self.start_consumer_that(name, group, topics, protocol, per_second, Commits::Polled, properties)
+    }
+
+    /// As [`Driver::start_consumer_with`], and it commits as it is told.
+    #[expect(clippy::too_many_arguments, reason = "one command with all its fields")]
+    pub(crate) fn start_consumer_that(
+        &self,
+        name: &str,
+        group: &str,
+        topics: &[&str],
+        protocol: Protocol,
+        per_second: u32,
+        commits: Commits,
+        properties: &[(&str, &str)],
+    ) -> Answer {
         let protocol = match protocol {
             Protocol::Classic => "classic",
             Protocol::Consumer => "consumer",
@@ -359,7 +388,7 @@ impl Driver {
         self.call(
             "startConsumer",
             json!({"name": name, "group": group, "topics": topics, "protocol": protocol,
-                   "per_second": per_second, "commits": true, "properties": properties}),
+                   "per_second": per_second, "commits": commits, "properties": properties}),
         )
     }
 

@@ -8,7 +8,7 @@ mod properties;
 pub(crate) mod truth;
 
 pub(crate) use cluster::Cluster;
-pub(crate) use driver::{Acl, Driver, Protocol, at};
+pub(crate) use driver::{Acl, Commits, Driver, Protocol, at};
 pub(crate) use jars::Version;
 pub(crate) use pki::{KEY_PASSWORD, Pki};
 pub(crate) use properties::{PLAIN_USERS, PrincipalOf};
