@@ -135,16 +135,17 @@ impl RowTrack {
     pub(super) fn polled(&mut self, facts: &Facts<'_>, before: Option<WallTime>, settings: &StatusSettings) {
         let Some(at) = facts.read_at else { return };
         let former = self.offset.get();
-        let is_timed = self.ring.as_ref().is_some_and(|ring| ring.is_timed);
-        if is_timed {
-            // The commit itself, with its time, comes by another way; one that does not come that way is still one.
-            if former != Some(facts.offset) {
-                self.moved_to(facts.offset, at);
+        self.moved_to(facts.offset, at);
+        let capacity = usize::from(settings.intervals);
+        if let Some(ring) = self.ring.as_mut().filter(|ring| ring.is_timed) {
+            // The commit itself, with its time, comes by another way; one that does not come that way is still one, as it
+            // is while that way is blocked.
+            if ring.last().is_some_and(|last| last.offset != facts.offset) {
+                ring.push(Commit { offset: facts.offset, at, lag: facts.lag }, capacity, settings.commit_distance);
+                self.stored = u8::try_from(ring.len()).unwrap_or(u8::MAX);
             }
             return;
         }
-        self.moved_to(facts.offset, at);
-        let capacity = usize::from(settings.intervals);
         let is_behind = facts.lag.is_some_and(|lag| lag.0 > settings.allowed_lag);
         if self.ring.is_none() {
             if is_behind {

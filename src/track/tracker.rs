@@ -16,7 +16,7 @@ use crate::state::{TopicIx, TopicTable};
 
 /// Questions for the broker at once; more wait until these are answered.
 const MAX_QUESTIONS: usize = 2000;
-/// Commits with times of their own between two snapshots; of more, the older ones count as not seen.
+/// Commits with times of their own between two snapshots; of more, the younger ones count as not seen.
 const MAX_NOTES: usize = 200_000;
 
 /// Which of the values in a snapshot count as observed now.
@@ -41,6 +41,11 @@ impl Named<'_> {
         }
     }
 
+    /// Whether what is not named is known not to have changed, rather than not read.
+    pub(super) fn is_exhaustive(&self) -> bool {
+        matches!(self, Self::Only { .. })
+    }
+
     pub(super) fn names_commit(&self, group: &str, topic: TopicIx, partition: PartitionId) -> bool {
         match self {
             Self::Fresh => true,
@@ -60,6 +65,13 @@ pub struct CommitNote {
     pub offset: Offset,
     /// When.
     pub at: WallTime,
+}
+
+impl CommitNote {
+    /// What it was made on.
+    pub(super) fn place(&self) -> (TopicIx, PartitionId) {
+        (self.topic, self.partition)
+    }
 }
 
 /// The answers since the last snapshot.
