@@ -81,6 +81,7 @@ impl ClusterTask {
             if report.is_main {
                 let schedule = poller.schedule();
                 self.own.set_interval(self.source.name.as_deref(), schedule.period);
+                self.memory.tracker().set_period(schedule.period);
                 log.say_stretch(&self.source, schedule.stretch);
                 self.source.schedule.store(Arc::new(schedule));
             }

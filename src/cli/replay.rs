@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Exit;
 use super::output;
@@ -60,6 +61,9 @@ pub struct ReplayArgs {
     /// Messages behind that, left for long by a group that has read everything, are transaction markers
     #[arg(long, value_name = "MESSAGES", default_value_t = StatusSettings::default().marker_slack)]
     pub marker_slack: u64,
+    /// Seconds that polled commits must be apart to count towards a verdict; the exporter's own default is 60
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]
+    pub min_distance: u64,
 }
 
 /// The forms of what is printed.
@@ -77,6 +81,7 @@ impl ReplayArgs {
             intervals: self.status_intervals,
             allowed_lag: self.allowed_lag,
             marker_slack: self.marker_slack,
+            poll_distance: Duration::from_secs(self.min_distance),
             ..StatusSettings::default()
         };
         // There is no broker to ask.

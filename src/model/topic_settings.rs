@@ -129,6 +129,12 @@ impl TopicSettings {
             Retention::For(_) | Retention::Forever => None,
         }
     }
+
+    /// Whether the brokers delete old segments by themselves, by age or by size.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.deletes_after().is_some() || (self.cleanup.delete && self.retention_bytes.is_some())
+    }
 }
 
 impl Cleanup {
@@ -209,6 +215,15 @@ mod tests {
         assert_eq!(after(&[("cleanup.policy", Some(""))]), None);
         assert_eq!(after(&[("cleanup.policy", Some("compact, delete"))]), Some(Duration::from_secs(604_800)));
         assert_eq!(after(&[("retention.ms", Some("0"))]), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_topic_without_limits_keeps_everything() {
+        let limited = |changed: &[(&str, Option<&'static str>)]| parse(changed).unwrap().is_limited();
+        assert!(limited(&[]));
+        assert!(limited(&[("retention.ms", Some("-1")), ("retention.bytes", Some("5"))]));
+        assert!(!limited(&[("retention.ms", Some("-1")), ("retention.bytes", Some("-1"))]));
+        assert!(!limited(&[("cleanup.policy", Some("compact")), ("retention.bytes", Some("5"))]));
     }
 
     #[test]

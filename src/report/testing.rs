@@ -183,7 +183,8 @@ fn outlook(snapshot: &Snapshot, group: &Group) -> Arc<GroupOutlook> {
         .collect();
     let of_topic = |topic: &&Topic| GroupTopicOutlook {
         velocity: topic.velocity,
-        consume_rate: None,
+        // Who catches up consumes.
+        consume_rate: topic.velocity.map(|velocity| (-velocity).max(0.0)),
         deleted_from: topic.headroom.map(|left| WallTime(NOW.0 + i64::try_from(left * 1000).unwrap())),
     };
     Arc::new(GroupOutlook {

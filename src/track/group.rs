@@ -1,7 +1,7 @@
 //! What is remembered of one group, row by row of its commits, and the outlook that is made of it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::judge::Holder;
 use super::rate::Rate;
@@ -11,11 +11,8 @@ use super::settings::{StatusSettings, TimeLag, TrackSettings};
 use super::topic::{TopicTrack, Walls};
 use super::{CommitNote, Named, Times};
 use crate::derive::{GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
-use crate::model::{GroupState, Moment, Offset, PartitionId, TopicId, WallTime};
-use crate::state::{CommitTable, HistoryId, Membership, Segment, TopicIx};
-
-/// Commits with times of their own, by partition.
-type Notes = HashMap<(TopicIx, PartitionId), Vec<(Offset, WallTime)>>;
+use crate::model::{GroupState, Moment, PartitionId, TopicId, TopicSettings, WallTime};
+use crate::state::{CommitTable, HistoryId, Membership, Segment};
 
 /// One life of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +29,8 @@ struct SegmentTrack {
     read_at: Option<Moment>,
     /// When a reading last counted towards verdicts.
     counted_at: Option<WallTime>,
+    /// How long it was from the last reading but one to the last.
+    rhythm: Duration,
     lag: Rate,
     committed: Rate,
 }
@@ -56,6 +55,8 @@ pub(super) struct Context<'a> {
     pub(super) named: &'a Named<'a>,
     pub(super) walls: Walls,
     pub(super) times: &'a Times,
+    /// See [`Facts::close_readings`].
+    pub(super) close_readings: Duration,
 }
 
 impl Context<'_> {
@@ -104,11 +105,10 @@ impl GroupTrack {
             topics: Vec::with_capacity(commits.segments.len()),
         };
         let membership = context.snapshot.freshness.membership(&meaning.table);
-        let mut by_partition = Notes::new();
-        for note in notes {
-            by_partition.entry((note.topic, note.partition)).or_default().push((note.offset, note.at));
-        }
-        let notes = &by_partition;
+        // By partition; those of one partition stay in the order in which they were made.
+        let mut notes = notes.to_vec();
+        notes.sort_by_key(CommitNote::place);
+        let notes = &notes[..];
         for (place, (segment, lag)) in commits.segments.iter().zip(&meaning.topics).enumerate() {
             let of_topic = Of { commits, segment, lag, meaning, membership, notes, context };
             self.follow_topic(place, of_topic, &mut outlook);
@@ -154,7 +154,9 @@ impl GroupTrack {
             outlook.topics.push(GroupTopicOutlook::default());
             return;
         };
-        let reading = self.segments[place].read(of.segment, of.lag, of.context.walls, &of.context.settings.status);
+        let reading = self.segments[place].read(of.segment, of.context.walls, &of.context.settings.status);
+        let unchanged_at = topic.ends_at.filter(|_| of.context.named.is_exhaustive());
+        self.segments[place].rate(of.lag, &reading, unchanged_at);
         let method = of.context.method(topic);
         let mut deleted_from: Option<WallTime> = None;
         for row in of.segment.rows.clone() {
@@ -209,8 +211,9 @@ impl GroupTrack {
         let settings = &of.context.settings.status;
         let (topic, partition) = (of.segment.topic, of.commits.partitions[row]);
         let track = &mut self.rows[row];
-        let notes = of.notes.get(&(topic, partition)).into_iter().flatten();
-        notes.for_each(|note| track.committed(*note, facts, settings));
+        let from = of.notes.partition_point(|note| note.place() < (topic, partition));
+        let notes = of.notes[from..].iter().take_while(|note| note.place() == (topic, partition));
+        notes.for_each(|note| track.committed((note.offset, note.at), facts, settings));
         track.polled(facts, reading.before, settings);
         for (record, at) in of.context.times.of(topic, partition) {
             track.told(record, at, facts, method);
@@ -248,7 +251,7 @@ struct SegmentReading {
 }
 
 impl SegmentTrack {
-    fn read(&mut self, segment: &Segment, lag: &TopicLag, walls: Walls, settings: &StatusSettings) -> SegmentReading {
+    fn read(&mut self, segment: &Segment, walls: Walls, settings: &StatusSettings) -> SegmentReading {
         let before = self.read_at.map(|at| walls.of(at));
         if self.read_at.is_some_and(|at| segment.at <= at) {
             return SegmentReading { at: None, before, counts: false };
@@ -259,12 +262,20 @@ impl SegmentTrack {
         if counts {
             self.counted_at = Some(at);
         }
+        self.rhythm = before.map_or(Duration::ZERO, |before| at.since(before));
+        SegmentReading { at: Some(at), before, counts }
+    }
+
+    /// Takes in how far behind the group is and how far it has come. `unchanged_at`: until then the commits that were not
+    /// read are known to be the same; when that is for longer than it took from one to the next, there is none.
+    fn rate(&mut self, lag: &TopicLag, reading: &SegmentReading, unchanged_at: Option<WallTime>) {
+        let is_silent = |at: &WallTime| reading.before.is_some_and(|before| at.since(before) > self.rhythm);
+        let Some(at) = reading.at.or_else(|| unchanged_at.filter(is_silent)) else { return };
         #[expect(clippy::cast_precision_loss, reason = "a rate is no more exact than a double")]
         {
             lag.lag_sum.iter().for_each(|sum| self.lag.observe(sum.0 as f64, at));
             lag.committed_sum.iter().for_each(|sum| self.committed.observe(*sum as f64, at));
         }
-        SegmentReading { at: Some(at), before, counts }
     }
 }
 
@@ -276,7 +287,7 @@ struct Of<'a> {
     lag: &'a TopicLag,
     meaning: &'a GroupMeaning,
     membership: Option<&'a Membership>,
-    notes: &'a Notes,
+    notes: &'a [CommitNote],
     context: Context<'a>,
 }
 
@@ -294,6 +305,7 @@ impl<'a> Of<'a> {
             end: topic.table.ends[place].known(),
             partition: topic.partition(place)?,
             holder: self.holder(partition),
+            close_readings: self.context.close_readings,
             now: self.context.walls.now(),
         };
         Some((facts, place))
@@ -304,7 +316,7 @@ impl<'a> Of<'a> {
         let is_settled = matches!(member.state, GroupState::Stable | GroupState::Reconciling);
         match member.assignment.binary_search_by_key(&self.segment.topic, |assigned| assigned.topic) {
             _ if member.members == 0 => Holder::Nobody,
-            Ok(place) if member.assignment[place].partitions.contains(&partition) => Holder::Member,
+            Ok(place) if member.assignment[place].partitions.binary_search(&partition).is_ok() => Holder::Member,
             // Its members have left their partitions, and are about to get others.
             _ if !is_settled => Holder::Member,
             Ok(_) => Holder::Nobody,
@@ -325,7 +337,9 @@ impl<'a> Of<'a> {
             return None;
         }
         let by_time = settings.and_then(|settings| Some(oldest_unread?.plus(settings.deletes_after()?)));
-        let by_moves = topic.partition(place)?.start_reaches(facts.unread(), facts.now);
+        // Where nothing is deleted by itself, applications delete what they have read: that threatens nobody.
+        let moves_by_itself = settings.is_none_or(TopicSettings::is_limited);
+        let by_moves = topic.partition(place)?.start_reaches(facts.unread(), facts.now).filter(|_| moves_by_itself);
         earliest(by_time, by_moves)
     }
 }

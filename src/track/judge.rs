@@ -86,7 +86,9 @@ fn by_membership(case: &Case<'_>, settings: &StatusSettings) -> Verdict {
         [.., before, last] => last.offset > before.offset,
         _ => false,
     };
-    let is_held = matches!(case.holder, Holder::Member);
+    // A commit with a time of its own tells by itself when it becomes silent.
+    let is_timed = case.ring.is_some_and(|ring| ring.is_timed);
+    let is_held = matches!(case.holder, Holder::Member) && !is_timed;
     let is_left = matches!(case.holder, Holder::Nobody | Holder::TopicDropped);
     if is_rewound(&commits) {
         return Verdict::of(GroupStatus::Rewind);
@@ -160,6 +162,12 @@ impl Case<'_> {
         self.lag.0 <= settings.marker_slack && is_whole && is_still
     }
 
+    /// When somebody was there last. Who commits the same offset again and again, at times of its own, is.
+    fn tended_at(&self) -> WallTime {
+        let committed = self.ring.filter(|ring| ring.is_timed).and_then(Ring::last);
+        committed.map_or(self.since, |last| last.at.max(self.since))
+    }
+
     /// From when on nobody misses the partition.
     fn abandoned_from(&self, verdict: &Verdict, settings: &StatusSettings) -> Option<WallTime> {
         if verdict.status == GroupStatus::Ok && verdict.turns_after.is_none() {
@@ -167,8 +175,8 @@ impl Case<'_> {
         }
         match self.holder {
             Holder::Member => None,
-            Holder::TopicDropped => Some(self.since.plus(ABANDONED_TOPIC_AFTER.min(settings.abandoned_after))),
-            Holder::Nobody | Holder::Unknown => Some(self.since.plus(settings.abandoned_after)),
+            Holder::TopicDropped => Some(self.tended_at().plus(ABANDONED_TOPIC_AFTER.min(settings.abandoned_after))),
+            Holder::Nobody | Holder::Unknown => Some(self.tended_at().plus(settings.abandoned_after)),
         }
     }
 }

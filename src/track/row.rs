@@ -16,8 +16,6 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(15);
 const ASK_FOR: Duration = Duration::from_secs(60);
 /// After so many questions without an answer what the broker told before is out of date.
 const UNANSWERED_AT_MOST: u8 = 4;
-/// Two readings of an end so close together leave little to ask for.
-const CLOSE_READINGS: Duration = Duration::from_secs(90);
 /// A time that is known up to this part of its age is known well enough.
 const PART_OF_AGE: u32 = 10;
 
@@ -34,6 +32,8 @@ pub(super) struct Facts<'a> {
     pub(super) end: Option<Offset>,
     pub(super) partition: &'a PartitionTrack,
     pub(super) holder: Holder,
+    /// Two readings of an end so close together leave nothing to ask for.
+    pub(super) close_readings: Duration,
     pub(super) now: WallTime,
 }
 
@@ -135,18 +135,17 @@ impl RowTrack {
     pub(super) fn polled(&mut self, facts: &Facts<'_>, before: Option<WallTime>, settings: &StatusSettings) {
         let Some(at) = facts.read_at else { return };
         let former = self.offset.get();
-        let is_timed = self.ring.as_ref().is_some_and(|ring| ring.is_timed);
-        if is_timed {
-            // The commit itself comes with its time by another way; one that does not, for a while, is still one.
-            let is_news =
-                self.ring.as_ref().and_then(|ring| ring.last()).is_some_and(|last| last.offset != facts.offset);
-            if is_news && former != Some(facts.offset) {
-                self.committed((facts.offset, at), facts, settings);
+        self.moved_to(facts.offset, at);
+        let capacity = usize::from(settings.intervals);
+        if let Some(ring) = self.ring.as_mut().filter(|ring| ring.is_timed) {
+            // The commit itself, with its time, comes by another way; one that does not come that way is still one, as it
+            // is while that way is blocked.
+            if ring.last().is_some_and(|last| last.offset != facts.offset) {
+                ring.push(Commit { offset: facts.offset, at, lag: facts.lag }, capacity, settings.commit_distance);
+                self.stored = u8::try_from(ring.len()).unwrap_or(u8::MAX);
             }
             return;
         }
-        self.moved_to(facts.offset, at);
-        let capacity = usize::from(settings.intervals);
         let is_behind = facts.lag.is_some_and(|lag| lag.0 > settings.allowed_lag);
         if self.ring.is_none() {
             if is_behind {
@@ -244,7 +243,7 @@ impl RowTrack {
     /// Whether the history tells a time well enough not to ask: the log was read often enough then, or asking has not
     /// helped.
     fn is_good_enough(&self, bracket: &Bracket, at: WallTime, facts: &Facts<'_>) -> bool {
-        let tolerance = CLOSE_READINGS.max(facts.now.since(at) / PART_OF_AGE);
+        let tolerance = facts.close_readings.max(facts.now.since(at) / PART_OF_AGE);
         bracket.width().is_some_and(|width| width <= tolerance) || self.unanswered > 1
     }
 

@@ -80,12 +80,14 @@ impl PartitionTrack {
 pub(super) struct TopicTrack {
     pub(super) table: Arc<TopicTable>,
     partitions: Vec<PartitionTrack>,
+    /// When the youngest end was read.
+    pub(super) ends_at: Option<WallTime>,
     produced: Rate,
 }
 
 impl TopicTrack {
     pub(super) fn new(table: &Arc<TopicTable>) -> Self {
-        Self { table: table.clone(), partitions: Vec::new(), produced: Rate::default() }
+        Self { table: table.clone(), partitions: Vec::new(), ends_at: None, produced: Rate::default() }
     }
 
     pub(super) fn partition(&self, place: usize) -> Option<&PartitionTrack> {
@@ -130,6 +132,9 @@ impl TopicTrack {
         self.grow(table.asked());
         let mut latest = None;
         for (place, track) in self.partitions.iter_mut().enumerate().take(table.asked()) {
+            if let Some(start) = table.starts[place].known() {
+                track.starts.observe(start, walls.of(table.starts[place].at));
+            }
             let reading = &table.ends[place];
             let is_new = track.read_at.is_none_or(|at| reading.at > at);
             let Some(end) = reading.known().filter(|_| is_new) else { continue };
@@ -141,10 +146,8 @@ impl TopicTrack {
             latest = latest.max(Some(at));
             track.timeline.observe(end, at);
             track.ends.push(end, at, ends);
-            if let Some(start) = table.starts[place].known() {
-                track.starts.observe(start, walls.of(table.starts[place].at));
-            }
         }
+        self.ends_at = latest.or(self.ends_at);
         if let Some((at, sum)) = latest.zip(self.end_sum()) {
             self.produced.observe(sum, at);
         }

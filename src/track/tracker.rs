@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::group::{Context, GroupTrack};
 use super::held::Held;
@@ -14,8 +15,11 @@ use crate::derive::{Outlook, Snapshot};
 use crate::model::{Offset, PartitionId, WallTime};
 use crate::state::{TopicIx, TopicTable};
 
-/// Commits with times of their own between two snapshots; of more, the older ones count as not seen.
+/// Commits with times of their own between two snapshots; of more, the younger ones count as not seen.
 const MAX_NOTES: usize = 200_000;
+
+/// Two readings of an end are close together up to so many periods of polling.
+const CLOSE_PERIODS: f64 = 1.5;
 
 /// Which of the values in a snapshot count as observed now.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,11 @@ impl Named<'_> {
         }
     }
 
+    /// Whether what is not named is known not to have changed, rather than not read.
+    pub(super) fn is_exhaustive(&self) -> bool {
+        matches!(self, Self::Only { .. })
+    }
+
     pub(super) fn names_commit(&self, group: &str, topic: TopicIx, partition: PartitionId) -> bool {
         match self {
             Self::Fresh => true,
@@ -58,6 +67,13 @@ pub struct CommitNote {
     pub offset: Offset,
     /// When.
     pub at: WallTime,
+}
+
+impl CommitNote {
+    /// What it was made on.
+    pub(super) fn place(&self) -> (TopicIx, PartitionId) {
+        (self.topic, self.partition)
+    }
 }
 
 /// The answers since the last snapshot.
@@ -83,6 +99,8 @@ pub struct Tracker {
     times: Times,
     /// Whose questions come first.
     turn: usize,
+    /// How often what moves is read.
+    period: Duration,
     /// Histories of topics that have not been seen yet.
     held: Held,
 }
@@ -92,6 +110,11 @@ impl Tracker {
     #[must_use]
     pub fn new(settings: TrackSettings) -> Self {
         Self { settings, ..Self::default() }
+    }
+
+    /// How often what moves is read from now on. Ends that were read much less often leave something to ask the broker.
+    pub fn set_period(&mut self, period: Duration) {
+        self.period = period;
     }
 
     /// Other settings from now on.
@@ -134,7 +157,15 @@ impl Tracker {
         self.follow_topics(snapshot, named, walls);
         let (times, notes) = (std::mem::take(&mut self.times), std::mem::take(&mut self.notes));
         self.noted = 0;
-        let context = Context { snapshot, topics: &self.topics, settings: &self.settings, named, walls, times: &times };
+        let context = Context {
+            snapshot,
+            topics: &self.topics,
+            settings: &self.settings,
+            named,
+            walls,
+            times: &times,
+            close_readings: self.period.mul_f64(CLOSE_PERIODS),
+        };
         let has_answers = !times.told.is_empty();
         let mut known = std::mem::take(&mut self.groups);
         let mut outlooks = Vec::with_capacity(snapshot.groups.len());
