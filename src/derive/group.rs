@@ -53,6 +53,12 @@ pub struct TopicLag {
 }
 
 impl TopicLag {
+    /// Whether the topic exists: the group may have commits on one that does not any more.
+    #[must_use]
+    pub fn is_of_a_topic(&self) -> bool {
+        self.history.is_some()
+    }
+
     /// The same of a topic of which only a sample is asked for, that has so many commits.
     fn of_sample(self, commits: usize) -> Self {
         Self {

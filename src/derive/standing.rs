@@ -122,9 +122,9 @@ impl<'a> Standing<'a> {
         self.topics().filter_map(|topic| topic.max_time_lag()).max()
     }
 
-    /// Sum over the group's topics, when every one is known.
+    /// Sum over those of the group's topics that exist, when every one is known.
     fn sum<T: std::iter::Sum>(&self, part: impl Fn(&TopicStanding<'a>) -> Option<T>) -> Option<T> {
-        let mut topics = self.topics().peekable();
+        let mut topics = self.topics().filter(|topic| topic.lag.is_of_a_topic()).peekable();
         topics.peek()?;
         topics.map(|topic| part(&topic)).sum()
     }
