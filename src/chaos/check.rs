@@ -176,9 +176,20 @@ impl Check<'_> {
                         && (stood_still || start.at <= end.at.max(commit.at))
                         && self.is_same_life(&at.0, start, end)
                 });
-                starts.any(|start| lag == (end.value - commit.value.max(start.value)).max(0))
+                starts.any(|start| {
+                    let mut ends = self.readable_ends(at, end);
+                    ends.any(|end| lag == (end - commit.value.max(start.value)).max(0))
+                })
             })
         })
+    }
+
+    /// What a group may be measured against that reads up to an end: that, or the last stable offset that was told after it in
+    /// the same pass, should the log have fallen meanwhile.
+    fn readable_ends(&self, at: &Place, end: &Told) -> impl Iterator<Item = i64> {
+        let stable = self.received.stable_ends.get(at).into_iter().flatten();
+        let stable = stable.filter(|stable| stable.pass == end.pass && stable.at >= end.at);
+        std::iter::once(end.value).chain(stable.map(|stable| stable.value.min(end.value)))
     }
 
     /// Whether two values are of one life, or of two that nobody can tell apart within a pass: no end fell.

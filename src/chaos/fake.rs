@@ -424,8 +424,7 @@ fn offsets(
                 match spec {
                     OffsetSpec::Earliest => asked.news.push(News::Start(place, asked.told(topic, log.start))),
                     OffsetSpec::Latest => asked.news.push(News::End(place, asked.told(topic, log.end))),
-                    // No transaction is ever open here, and a last stable offset is not shown by itself.
-                    OffsetSpec::LastStable => {}
+                    OffsetSpec::LastStable => asked.news.push(News::StableEnd(place, asked.told(topic, log.end))),
                 }
             }
             let value = offset.map(|log| if spec == OffsetSpec::Earliest { log.start } else { log.end });

@@ -29,6 +29,8 @@ pub(super) type Place = (Arc<str>, i32);
 pub(super) enum News {
     Start(Place, Told),
     End(Place, Told),
+    /// A last stable offset: no transaction is ever open here, but the log may have fallen since its end was told.
+    StableEnd(Place, Told),
     Commit(Arc<str>, Place, Told),
     /// The metadata named this leader.
     Leader(Place, Ms, Option<BrokerId>),
@@ -56,6 +58,7 @@ pub(super) struct Fall {
 pub(super) struct Received {
     pub(super) starts: BTreeMap<Place, VecDeque<Told>>,
     pub(super) ends: BTreeMap<Place, VecDeque<Told>>,
+    pub(super) stable_ends: BTreeMap<Place, VecDeque<Told>>,
     pub(super) commits: BTreeMap<(Arc<str>, Place), VecDeque<Told>>,
     /// The leader that the last metadata named, and since when every metadata has.
     pub(super) leaders: BTreeMap<Place, (Ms, Option<BrokerId>)>,
@@ -92,6 +95,7 @@ impl Received {
                     }
                     keep(&mut self.ends, place, told);
                 }
+                News::StableEnd(place, told) => keep(&mut self.stable_ends, place, told),
                 News::Commit(group, place, told) => keep(&mut self.commits, (group, place), told),
                 News::NoLeaders(topic) => self.leaders.retain(|place, _| place.0 != topic),
                 News::Topics(topics) => {
