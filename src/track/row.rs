@@ -58,6 +58,8 @@ struct Appended {
     record: Offset,
     at: WallTime,
     method: TimeLagMethod,
+    /// Whether nobody told it: it lies on the line from what was told last to what the history knows.
+    is_guess: bool,
 }
 
 /// What the broker was asked last.
@@ -203,14 +205,27 @@ impl RowTrack {
         let at = bracket.after.map_or(at, |(_, after)| at.max(after));
         let at = bracket.by.map_or(at, |(_, by)| at.min(by));
         self.unanswered = 0;
-        if at <= facts.now && facts.unread() >= record {
-            self.learn(Appended { record, at, method: TimeLagMethod::Broker });
+        if at > facts.now || facts.unread() < record {
+            return;
+        }
+        match self.appended.filter(|known| known.record > record) {
+            // Told for another group, that is further behind.
+            Some(known) if !known.is_guess => {}
+            Some(known) => {
+                let by = facts.partition.timeline.bracket(known.record).by;
+                let line = Bracket { after: Some((record, at)), by };
+                let at = line.interpolate(known.record).unwrap_or(at).max(known.at);
+                self.appended = Some(Appended { at, ..known });
+            }
+            None => self.learn(Appended { record, at, method: TimeLagMethod::Broker, is_guess: false }),
         }
     }
 
     /// A later record was not appended earlier: methods may differ, time does not go back.
     fn learn(&mut self, told: Appended) {
-        let floor = self.appended.filter(|known| known.record <= told.record).map(|known| known.at);
+        let is_bound =
+            |known: &Appended| known.record < told.record || (known.record == told.record && !known.is_guess);
+        let floor = self.appended.filter(is_bound).map(|known| known.at);
         self.appended = Some(Appended { at: floor.map_or(told.at, |floor| told.at.max(floor)), ..told });
     }
 
@@ -221,23 +236,39 @@ impl RowTrack {
             return None;
         }
         let record = facts.unread();
-        if self.appended.is_some_and(|known| known.record == record) {
+        if self.appended.is_some_and(|known| known.record == record && !known.is_guess) {
             return None;
         }
-        self.appended = self.appended.filter(|known| known.record < record);
+        self.appended = self.appended.filter(|known| known.record <= record);
         let bracket = facts.partition.timeline.bracket(record);
         if method != TimeLag::Broker
             && let Some(at) = bracket.interpolate(record)
             && (method == TimeLag::History || self.is_good_enough(&bracket, at, facts))
         {
-            self.learn(Appended { record, at, method: TimeLagMethod::History });
+            self.learn(Appended { record, at, method: TimeLagMethod::History, is_guess: false });
             return None;
         }
         if method == TimeLag::History {
             self.appended = None;
             return None;
         }
-        self.ask(record, facts, method)
+        let want = self.ask(record, facts, method);
+        if method != TimeLag::Broker {
+            self.guess(record, &bracket);
+        }
+        want
+    }
+
+    /// Until the broker tells: as if the log had grown evenly from the record whose time is known to where the history
+    /// begins. An earlier record's time alone would lag behind a group that reads fast.
+    fn guess(&mut self, record: Offset, bracket: &Bracket) {
+        let Some(known) = self.appended.filter(|known| known.record < record) else { return };
+        let told = (known.record, known.at);
+        let after = bracket.after.filter(|(offset, _)| *offset >= known.record).unwrap_or(told);
+        let line = Bracket { after: Some(after), by: bracket.by };
+        if let Some(at) = line.interpolate(record) {
+            self.appended = Some(Appended { record, at: at.max(known.at), is_guess: true, ..known });
+        }
     }
 
     /// Whether the history tells a time well enough not to ask: the log was read often enough then, or asking has not
@@ -248,7 +279,7 @@ impl RowTrack {
     }
 
     /// What to ask the broker: the same as before as long as it has not told that, for a while; then about the record that
-    /// is the oldest by now. Until it tells, an earlier record's time stands: the lag may seem longer than it is.
+    /// is the oldest by now.
     fn ask(&mut self, record: Offset, facts: &Facts<'_>, method: TimeLag) -> Option<Want> {
         if self.unanswered > UNANSWERED_AT_MOST {
             self.appended = None;
@@ -264,7 +295,8 @@ impl RowTrack {
             self.unanswered = self.unanswered.saturating_add(1);
             record
         });
-        let known = self.appended.map(|known| (known.record, known.at)).filter(|(known, _)| *known <= record);
+        let known = self.appended.filter(|known| !known.is_guess && known.record <= record);
+        let known = known.map(|known| (known.record, known.at));
         if method == TimeLag::Broker {
             return Some(Want { record, not_before: known, not_after: None });
         }
@@ -275,5 +307,77 @@ impl RowTrack {
     /// What is said of a row of which nothing is known.
     pub(super) fn unknown(&self) -> RowOutlook {
         RowOutlook::new(None, Verdict::of(GroupStatus::Ok), self.stored)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn offset(offset: i64) -> Offset {
+        Offset::new(offset).unwrap()
+    }
+
+    fn at(second: i64) -> WallTime {
+        WallTime(second * 1000)
+    }
+
+    /// A log with ten records a second up to 100 000, whose end was seen from second 10 000 on.
+    fn partition() -> PartitionTrack {
+        let mut partition = PartitionTrack::default();
+        (10_000..10_030).for_each(|second| partition.timeline.observe(offset(second * 10), at(second)));
+        partition
+    }
+
+    fn facts(partition: &PartitionTrack, committed: i64, second: i64) -> Facts<'_> {
+        Facts {
+            offset: offset(committed),
+            read_at: None,
+            counts: true,
+            lag: Some(Messages(5000)),
+            start: None,
+            end: Some(offset(101_000)),
+            partition,
+            holder: Holder::Member,
+            now: at(second),
+            close_readings: Duration::from_secs(10),
+        }
+    }
+
+    fn shown(row: &RowTrack) -> Option<i64> {
+        row.appended.map(|known| known.at.0 / 1000)
+    }
+
+    #[test]
+    fn between_two_answers_the_time_goes_along_with_the_commit() {
+        let (partition, mut row) = (partition(), RowTrack::default());
+        assert!(row.date(&facts(&partition, 50_000, 10_100), TimeLag::Auto).is_some());
+        assert_eq!(shown(&row), None, "nothing is known of it yet");
+        row.told(offset(50_000), at(5000), &facts(&partition, 50_000, 10_101), TimeLag::Auto);
+        let asked = row.date(&facts(&partition, 70_000, 10_105), TimeLag::Auto);
+        assert!(asked.is_none() && shown(&row) == Some(7000), "too early to ask: {:?}", row.appended);
+        let asked = row.date(&facts(&partition, 80_000, 10_125), TimeLag::Auto).unwrap();
+        assert_eq!((asked.record, shown(&row)), (offset(80_000), Some(8000)));
+        assert_eq!(asked.not_before, None, "a guess is no bound");
+        // The log grew faster at first than was thought: time stands until that is past, and does not go back.
+        row.told(offset(80_000), at(6000), &facts(&partition, 90_000, 10_126), TimeLag::Auto);
+        assert_eq!(shown(&row), Some(6000), "the record itself is told");
+        row.date(&facts(&partition, 90_000, 10_126), TimeLag::Auto);
+        assert_eq!(shown(&row), Some(8000));
+        row.told(offset(85_000), at(6100), &facts(&partition, 90_000, 10_127), TimeLag::Auto);
+        assert_eq!(shown(&row), Some(8000), "what is shown does not go back");
+        row.date(&facts(&partition, 100_055, 10_128), TimeLag::Auto);
+        assert_eq!(row.appended.map(|known| known.method), Some(TimeLagMethod::History));
+        assert_eq!(shown(&row), Some(10_005));
+    }
+
+    #[test]
+    fn what_is_told_for_another_group_further_behind_changes_nothing() {
+        let (partition, mut row) = (partition(), RowTrack::default());
+        let _question = row.date(&facts(&partition, 50_000, 10_100), TimeLag::Auto);
+        row.told(offset(50_000), at(5000), &facts(&partition, 50_000, 10_101), TimeLag::Auto);
+        row.told(offset(20_000), at(2000), &facts(&partition, 50_000, 10_102), TimeLag::Auto);
+        assert_eq!(shown(&row), Some(5000));
     }
 }

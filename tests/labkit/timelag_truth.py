@@ -10,8 +10,8 @@ import collections
 FOREVER = float("inf")
 # Scrapes and passes take so long: what became true in that time may or may not be in a sample yet.
 SLACK = 1.0
-# What moved in the last so many intervals is asked for at every interval; what is quiet, less often.
-MOVING_INTERVALS = 4
+# What has moved every so many intervals, for as long as it may have been left alone, is asked for at every interval.
+MOVING_INTERVALS = 2
 # What grows with the clock is derived anew once a second: so much the time of an unread record may differ between two
 # samples without having gone anywhere.
 STILL = 1.5
@@ -106,9 +106,11 @@ class Place:
 
     def window(self, sample):
         """How long ago what is shown may have been read: the interval at which the exporter looks here."""
-        before = sample.begin - 2 * sample.interval
-        since = before - MOVING_INTERVALS * sample.interval
-        moves = any(commit.log.moved(since, before) for commit in self.standing(since, before))
+        times = [sample.begin - sample.quiet_interval - SLACK]
+        while times[-1] < sample.begin - MOVING_INTERVALS * sample.interval:
+            times.append(times[-1] + MOVING_INTERVALS * sample.interval)
+        logs = {commit.log for commit in self.standing(times[0], times[-1])}
+        moves = all(any(log.moved(*span) for log in logs) for span in zip(times, times[1:]))
         return (sample.interval if moves else sample.quiet_interval) + SLACK
 
     def explanations(self, sample):
