@@ -258,7 +258,7 @@ impl SegmentTrack {
         }
         self.read_at = Some(segment.at);
         let at = walls.of(segment.at);
-        let counts = self.counted_at.is_none_or(|counted| at.since(counted) >= settings.poll_distance);
+        let counts = self.counted_at.is_none_or(|counted| at < counted || at.since(counted) >= settings.poll_distance);
         if counts {
             self.counted_at = Some(at);
         }

@@ -32,6 +32,10 @@ impl Ring {
     /// Takes in a commit. One that is hardly younger than the last does not count, unless it goes backwards. Tells
     /// whether it counts.
     pub(super) fn push(&mut self, commit: Commit, capacity: usize, distance: Duration) -> bool {
+        if !self.is_timed {
+            // The clock that polled commits are timed by was set back: what was before now was not after it.
+            self.commits.iter_mut().for_each(|known| known.at = known.at.min(commit.at));
+        }
         if let Some(last) = self.commits.back_mut() {
             if commit.at < last.at || (commit.at == last.at && commit.offset == last.offset) {
                 return false;

@@ -133,7 +133,13 @@ impl RowTrack {
 
     /// Takes in a commit that was polled.
     pub(super) fn polled(&mut self, facts: &Facts<'_>, before: Option<WallTime>, settings: &StatusSettings) {
-        let Some(at) = facts.read_at else { return };
+        let Some(at) = facts.read_at else {
+            if self.offset.get().is_none() {
+                // It was read before anything else was known of the partition: since when it stands is not known.
+                self.moved_to(facts.offset, facts.now);
+            }
+            return;
+        };
         let former = self.offset.get();
         self.moved_to(facts.offset, at);
         let capacity = usize::from(settings.intervals);
