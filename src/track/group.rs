@@ -215,6 +215,7 @@ impl GroupTrack {
         let notes = of.notes[from..].iter().take_while(|note| note.place() == (topic, partition));
         notes.for_each(|note| track.committed((note.offset, note.at), facts, settings));
         track.polled(facts, reading.before, settings);
+        track.correct(facts);
         for (record, at) in of.context.times.of(topic, partition) {
             track.told(record, at, facts, method);
         }

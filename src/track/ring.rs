@@ -55,6 +55,13 @@ impl Ring {
         true
     }
 
+    /// Corrects how far behind the last commit was, when an end of its very time is told after it.
+    pub(super) fn correct_last(&mut self, offset: Offset, at: Option<WallTime>, lag: Option<Messages>) {
+        if let Some(last) = self.commits.back_mut().filter(|last| last.offset == offset && Some(last.at) == at) {
+            last.lag = lag;
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.commits.len()
     }
@@ -89,6 +96,11 @@ impl Ends {
             self.seen.pop_front();
         }
         self.seen.push_back((end.into(), at));
+    }
+
+    /// When an end was seen last.
+    pub(super) fn last_at(&self) -> Option<WallTime> {
+        self.seen.back().map(|(_, at)| *at)
     }
 
     /// Whether all of them lie past an offset: the group has not been at the end lately.

@@ -177,6 +177,13 @@ impl RowTrack {
         }
     }
 
+    /// Pairs the last commit with an end of the same time that came after it.
+    pub(super) fn correct(&mut self, facts: &Facts<'_>) {
+        if let Some(ring) = &mut self.ring {
+            ring.correct_last(facts.offset, facts.partition.ends.last_at(), facts.lag);
+        }
+    }
+
     fn count(&mut self, settings: &StatusSettings) {
         self.stored = self.stored.saturating_add(1).min(settings.intervals);
     }
