@@ -165,7 +165,7 @@ impl GroupTrack {
                 continue;
             };
             let told = self.follow_row(row, &facts, method, &of, &reading);
-            outlook.rows.push(told);
+            outlook.rows.push(if method == TimeLag::Off { told.without_time_lag() } else { told });
             let deleted = of.deleted_from(topic, place, &facts, told.oldest_unread());
             deleted_from = earliest(deleted_from, deleted);
         }
