@@ -74,6 +74,8 @@ pub struct RowOutlook {
     status: GroupStatus,
     turns_into: GroupStatus,
     method: Option<TimeLagMethod>,
+    /// Whether there is a time lag at all.
+    has_time_lag: bool,
     /// Commits that the verdict is made of.
     pub stored: u8,
 }
@@ -89,8 +91,21 @@ impl RowOutlook {
             status: verdict.status,
             turns_into: verdict.turns_into,
             method: oldest_unread.map(|(_, method)| method),
+            has_time_lag: true,
             stored,
         }
+    }
+
+    /// The same where no time lag is wanted.
+    #[must_use]
+    pub fn without_time_lag(self) -> Self {
+        Self { oldest_unread: MaybeTime::NONE, method: None, has_time_lag: false, ..self }
+    }
+
+    /// Whether there is a time lag, known or not.
+    #[must_use]
+    pub fn has_time_lag(&self) -> bool {
+        self.has_time_lag
     }
 
     /// When the oldest unread record was appended; `None`: not known, or there is none.

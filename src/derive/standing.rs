@@ -62,11 +62,11 @@ impl<'a> Standing<'a> {
         self.row(row)?.method()
     }
 
-    /// How long ago that was; zero when the group has consumed all.
+    /// How long ago that was; zero when the group has consumed all. `None` too where no time lag is wanted.
     #[must_use]
     pub fn time_lag(&self, row: usize) -> Option<Duration> {
         match self.group.lag(row)? {
-            Messages(0) => Some(Duration::ZERO),
+            Messages(0) => self.row(row).is_none_or(RowOutlook::has_time_lag).then_some(Duration::ZERO),
             _ => Some(self.now.since(self.oldest_unread(row)?)),
         }
     }

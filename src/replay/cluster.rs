@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers;
-use super::line::Line;
+use super::line::{CommitLine, Line};
 use super::told::{ClusterTold, NamedCommit, NamedOffsets, Touched};
 use crate::derive::Snapshot;
 use crate::model::{
@@ -25,6 +25,8 @@ const ROUND: Round = Round(1);
 #[derive(Debug)]
 pub(super) struct ReplayedCluster {
     told: ClusterTold,
+    /// Commits on partitions of which nothing was told yet, by group, topic and partition.
+    early: BTreeMap<(Arc<str>, Arc<str>, i32), CommitLine>,
     world: World,
     tracker: Tracker,
     snapshot: Arc<Snapshot>,
@@ -42,7 +44,14 @@ impl ReplayedCluster {
         let now = moment(t);
         world.apply_metadata(&ClusterMetadata::default(), |_| true, now);
         let snapshot = Arc::new(Snapshot::derive(&world, None, Instants { moment: now, wall: WallTime(t) }));
-        Self { told: ClusterTold::default(), world, tracker: Tracker::new(settings), snapshot, now }
+        Self {
+            told: ClusterTold::default(),
+            early: BTreeMap::new(),
+            world,
+            tracker: Tracker::new(settings),
+            snapshot,
+            now,
+        }
     }
 
     /// How everything stands since the last line.
@@ -178,16 +187,37 @@ impl ReplayedCluster {
         }
     }
 
+    /// The commits that count now: of those that the line names, and of those that waited for it, the ones on partitions
+    /// that are there.
+    fn due(&mut self, named: &[NamedCommit]) -> BTreeMap<(Arc<str>, Arc<str>, i32), CommitLine> {
+        let place = |named: &NamedCommit| (named.group.clone(), named.topic.clone(), named.partition);
+        self.early.extend(named.iter().map(|named| (place(named), named.commit)));
+        let told = &self.told;
+        // What was deleted meanwhile does not wait any more.
+        self.early.retain(|(group, topic, partition), commit| {
+            let commits = told.groups.get(group).and_then(|group| group.commits.get(topic));
+            commits.and_then(|commits| commits.get(partition)) == Some(&commit.offset)
+        });
+        let is_there = |topic: &Arc<str>, partition: &i32| {
+            told.topics.get(topic).is_some_and(|topic| topic.partitions.contains_key(partition))
+        };
+        let all = std::mem::take(&mut self.early).into_iter();
+        let (due, early) = all.partition(|((_, topic, partition), _)| is_there(topic, partition));
+        self.early = early;
+        due
+    }
+
     /// Derives the snapshot, and lets the past say what it means.
     fn track(&mut self, touched: &Touched, now: Instants) {
+        let due = self.due(&touched.commits);
         let names = &self.world.names;
         let mut commits: BTreeMap<Arc<str>, BTreeSet<_>> = BTreeMap::new();
-        for NamedCommit { group, topic, partition, commit } in &touched.commits {
-            let Some((topic, offset)) = names.get(topic).zip(Offset::new(commit.offset)) else { continue };
-            let partition = PartitionId(*partition);
+        for ((group, topic, partition), commit) in due {
+            let Some((topic, offset)) = names.get(&topic).zip(Offset::new(commit.offset)) else { continue };
+            let partition = PartitionId(partition);
             commits.entry(group.clone()).or_default().insert((topic, partition));
             if let Some(at) = commit.time.map(WallTime) {
-                self.tracker.note_commit(group, CommitNote { topic, partition, offset, at });
+                self.tracker.note_commit(&group, CommitNote { topic, partition, offset, at });
             }
         }
         let of_topic = |(topic, named): (&Arc<str>, &BTreeMap<i32, i64>)| {

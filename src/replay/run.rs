@@ -117,3 +117,37 @@ impl Replay {
         text
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::track::{TimeLag, TimeLagRule};
+
+    #[test]
+    fn where_no_time_lag_is_wanted_there_is_none_not_even_of_a_group_that_has_caught_up() {
+        let time_lag = TimeLagRule::new(|topic| if topic == "off" { TimeLag::Off } else { TimeLag::History });
+        let settings = TrackSettings { time_lag, ..TrackSettings::default() };
+        let ends = |end: u32| format!(r#"{{"partitions": {{"0": {{"end": {end}}}}}}}"#);
+        let commits = r#"{"off": {"0": {"offset": 5}}, "on": {"0": {"offset": 5}}}"#;
+        let line = |t: u32, end: u32| {
+            let (topic, print) = (ends(end), format!(r#"{{"t": {t}, "print": true}}"#));
+            let topics = format!(r#"{{"off": {topic}, "on": {topic}}}"#);
+            format!(
+                "{{\"t\": {t}, \"topics\": {topics}, \"groups\": {{\"g\": {{\"commits\": {commits}}}}}}}\n{print}\n"
+            )
+        };
+        let mut printed = Vec::new();
+        replay(format!("{}{}", line(1000, 5), line(2000, 7)).as_bytes(), settings, Form::Json, |text| {
+            printed.push(serde_json::from_slice::<serde_json::Value>(text).unwrap());
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+        for (line, on) in printed.iter().zip([0.0, 1.0]) {
+            let topics = &line["clusters"]["default"]["groups"]["g"]["topics"];
+            assert_eq!(topics["on"]["0"]["lag_seconds"].as_f64(), Some(on));
+            assert!(topics["off"]["0"]["lag"].is_u64() && topics["off"]["0"]["lag_seconds"].is_null(), "{topics}");
+        }
+        assert_eq!(printed.len(), 2);
+    }
+}

@@ -165,7 +165,7 @@ impl GroupTrack {
                 continue;
             };
             let told = self.follow_row(row, &facts, method, &of, &reading);
-            outlook.rows.push(told);
+            outlook.rows.push(if method == TimeLag::Off { told.without_time_lag() } else { told });
             let deleted = of.deleted_from(topic, place, &facts, told.oldest_unread());
             deleted_from = earliest(deleted_from, deleted);
         }
@@ -215,6 +215,7 @@ impl GroupTrack {
         let notes = of.notes[from..].iter().take_while(|note| note.place() == (topic, partition));
         notes.for_each(|note| track.committed((note.offset, note.at), facts, settings));
         track.polled(facts, reading.before, settings);
+        track.correct(facts);
         for (record, at) in of.context.times.of(topic, partition) {
             track.told(record, at, facts, method);
         }
@@ -258,7 +259,7 @@ impl SegmentTrack {
         }
         self.read_at = Some(segment.at);
         let at = walls.of(segment.at);
-        let counts = self.counted_at.is_none_or(|counted| at.since(counted) >= settings.poll_distance);
+        let counts = self.counted_at.is_none_or(|counted| at < counted || at.since(counted) >= settings.poll_distance);
         if counts {
             self.counted_at = Some(at);
         }

@@ -20,6 +20,10 @@ impl Rate {
             return;
         };
         let seconds = at.since(then).as_secs_f64();
+        if at < then {
+            // The clock was set back: how long it really was is not known.
+            self.last = Some((value, at));
+        }
         if seconds <= 0.0 {
             return;
         }
@@ -46,6 +50,16 @@ mod tests {
         assert_eq!(rate.per_second(), Some(0.5));
         (5..50_i32).for_each(|tick| rate.observe(200.0, WallTime(i64::from(tick) * 100_000)));
         assert!(rate.per_second().is_some_and(|rate| rate.abs() < 1e-6));
+    }
+
+    #[test]
+    fn after_a_clock_was_set_back_it_goes_on() {
+        let mut rate = Rate::default();
+        [(0.0, 7_200_000), (100.0, 7_210_000), (200.0, 20_000), (300.0, 30_000)]
+            .iter()
+            .for_each(|(value, at)| rate.observe(*value, WallTime(*at)));
+        assert_eq!(rate.per_second(), Some(10.0));
+        assert_eq!(rate.last, Some((300.0, WallTime(30_000))));
     }
 
     #[test]

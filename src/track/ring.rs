@@ -32,6 +32,10 @@ impl Ring {
     /// Takes in a commit. One that is hardly younger than the last does not count, unless it goes backwards. Tells
     /// whether it counts.
     pub(super) fn push(&mut self, commit: Commit, capacity: usize, distance: Duration) -> bool {
+        if !self.is_timed {
+            // The clock that polled commits are timed by was set back: what was before now was not after it.
+            self.commits.iter_mut().for_each(|known| known.at = known.at.min(commit.at));
+        }
         if let Some(last) = self.commits.back_mut() {
             if commit.at < last.at || (commit.at == last.at && commit.offset == last.offset) {
                 return false;
@@ -49,6 +53,13 @@ impl Ring {
         }
         self.commits.push_back(commit);
         true
+    }
+
+    /// Corrects how far behind the last commit was, when an end of its very time is told after it.
+    pub(super) fn correct_last(&mut self, offset: Offset, at: Option<WallTime>, lag: Option<Messages>) {
+        if let Some(last) = self.commits.back_mut().filter(|last| last.offset == offset && Some(last.at) == at) {
+            last.lag = lag;
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -85,6 +96,11 @@ impl Ends {
             self.seen.pop_front();
         }
         self.seen.push_back((end.into(), at));
+    }
+
+    /// When an end was seen last.
+    pub(super) fn last_at(&self) -> Option<WallTime> {
+        self.seen.back().map(|(_, at)| *at)
     }
 
     /// Whether all of them lie past an offset: the group has not been at the end lately.

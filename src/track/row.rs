@@ -135,7 +135,13 @@ impl RowTrack {
 
     /// Takes in a commit that was polled.
     pub(super) fn polled(&mut self, facts: &Facts<'_>, before: Option<WallTime>, settings: &StatusSettings) {
-        let Some(at) = facts.read_at else { return };
+        let Some(at) = facts.read_at else {
+            if self.offset.get().is_none() {
+                // It was read before anything else was known of the partition: since when it stands is not known.
+                self.moved_to(facts.offset, facts.now);
+            }
+            return;
+        };
         let former = self.offset.get();
         self.moved_to(facts.offset, at);
         let capacity = usize::from(settings.intervals);
@@ -170,6 +176,13 @@ impl RowTrack {
             if is_caught_up {
                 self.ring = None;
             }
+        }
+    }
+
+    /// Pairs the last commit with an end of the same time that came after it.
+    pub(super) fn correct(&mut self, facts: &Facts<'_>) {
+        if let Some(ring) = &mut self.ring {
+            ring.correct_last(facts.offset, facts.partition.ends.last_at(), facts.lag);
         }
     }
 
