@@ -90,6 +90,7 @@ impl Timeline {
         while self.points.len() > MAX_POINTS {
             self.thin(now);
         }
+        self.points.shrink_to(MAX_POINTS);
     }
 
     /// The points, oldest first.
@@ -117,8 +118,17 @@ impl Timeline {
                 if self.points.len() >= MAX_POINTS {
                     self.thin(at);
                 }
+                self.make_room();
                 self.points.push(Point { offset: end, since: at, until: at });
             }
+        }
+    }
+
+    /// Makes room for a point. A vector that grows as it likes would take room for half as many again as there may be.
+    fn make_room(&mut self) {
+        if self.points.len() == self.points.capacity() {
+            let more = self.points.len().clamp(1, MAX_POINTS.saturating_sub(self.points.len()).max(1));
+            self.points.reserve_exact(more);
         }
     }
 
@@ -193,6 +203,7 @@ mod tests {
             seen.observe(Offset::new(200 + second * 7).unwrap(), at(3615 + second * 5));
         }
         assert_eq!(seen.points().len(), MAX_POINTS);
+        assert!(seen.points.capacity() <= MAX_POINTS, "{}", seen.points.capacity());
         let told = appended(&seen, 100).unwrap();
         assert!(told >= at(3600) && told <= at(3800), "{told:?}");
     }
@@ -246,6 +257,7 @@ mod tests {
         (0..40).for_each(|step| long.observe(Offset::new(100 + step * step).unwrap(), at(6000 + step * 7)));
         long.resume(&earlier);
         assert_eq!(long.points().len(), MAX_POINTS);
+        assert!(long.points.capacity() <= MAX_POINTS, "{}", long.points.capacity());
     }
 
     #[test]
