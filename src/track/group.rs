@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dating::Want;
 use super::judge::Holder;
 use super::rate::Rate;
-use super::row::{Facts, RowTrack, Want};
+use super::row::{Facts, RowTrack};
 use super::search::TimeQuestion;
 use super::settings::{StatusSettings, TimeLag, TrackSettings};
 use super::topic::{TopicTrack, Walls};

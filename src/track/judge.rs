@@ -117,7 +117,7 @@ fn is_rewound(commits: &[Commit]) -> bool {
 /// Rule 3: behind at every commit, and none of them moves, or the lag never falls. One commit says neither. A group whose
 /// commits move has been at the end when one of them was up to `at_end` away from it.
 fn slowness(commits: &[Commit], allowed_lag: u64, at_end: u64) -> GroupStatus {
-    let lags = || commits.iter().filter_map(|commit| commit.lag);
+    let lags = || commits.iter().filter_map(|commit| commit.lag());
     let always_behind = |by: u64| lags().all(|lag| lag.0 > by);
     if commits.len() < 2 || !always_behind(allowed_lag) {
         return GroupStatus::Ok;
@@ -136,7 +136,7 @@ impl Case<'_> {
         let is_timed = self.ring.is_some_and(|ring| ring.is_timed);
         let is_stored = is_timed || commits.last().is_some_and(|last| last.at >= self.seen_at);
         if !is_stored {
-            commits.push(Commit { offset: self.offset, at: self.seen_at, lag: Some(self.lag) });
+            commits.push(Commit::new(self.offset, self.seen_at, Some(self.lag)));
         }
         commits
     }
@@ -152,7 +152,7 @@ impl Case<'_> {
         }
         let commits = self.commits();
         !is_rewound(&commits)
-            && commits.iter().all(|commit| commit.lag.is_none_or(|lag| lag.0 <= settings.marker_slack))
+            && commits.iter().all(|commit| commit.lag().is_none_or(|lag| lag.0 <= settings.marker_slack))
     }
 
     /// Whether it is known to be one: end and commit have stood still for a whole ring.
@@ -191,17 +191,17 @@ mod tests {
         let (mut ring, mut ends) = (Ring::default(), Ends::default());
         let mut commits = seen.iter().zip(0..).map(|((offset, lag), minute)| {
             let offset = Offset::new(*offset).unwrap();
-            Commit { offset, at: WallTime(minute * 60_000), lag: Some(Messages(*lag)) }
+            Commit::new(offset, WallTime(minute * 60_000), Some(Messages(*lag)))
         });
         let mut last = commits.next().unwrap();
         ring.push(last, 10, Duration::ZERO);
         for commit in commits {
-            let end = commit.offset.get() + i64::try_from(commit.lag.unwrap().0).unwrap();
+            let end = commit.offset.get() + i64::try_from(commit.lag().unwrap().0).unwrap();
             ring.push(commit, 10, Duration::ZERO);
             ends.push(Offset::new(end).unwrap(), commit.at, 10);
             last = commit;
         }
-        let (offset, at, lag) = (last.offset, last.at, last.lag.unwrap());
+        let (offset, at, lag) = (last.offset, last.at, last.lag().unwrap());
         let holder = Holder::Member;
         let case = Case { ring: Some(&ring), ends: &ends, offset, since: at, seen_at: at, lag, holder };
         judge(&case, &StatusSettings::default()).status

@@ -1,6 +1,7 @@
 //! What of the facts is remembered over time, and what that says: when records were appended, how groups are doing,
 //! how fast things move. Belongs to the poller of one cluster; what it comes to is published as an `Outlook`.
 
+mod dating;
 mod group;
 mod held;
 mod judge;

@@ -11,8 +11,28 @@ pub(super) struct Commit {
     pub(super) offset: Offset,
     /// When it was made, or seen.
     pub(super) at: WallTime,
+    lag: MaybeLag,
+}
+
+/// A lag that may be unknown, in eight bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct MaybeLag(u64);
+
+impl Commit {
+    pub(super) fn new(offset: Offset, at: WallTime, lag: Option<Messages>) -> Self {
+        let mut commit = Self { offset, at, lag: MaybeLag(0) };
+        commit.set_lag(lag);
+        commit
+    }
+
     /// How far behind it was; `None`: not known.
-    pub(super) lag: Option<Messages>,
+    pub(super) fn lag(&self) -> Option<Messages> {
+        (self.lag.0 != u64::MAX).then_some(Messages(self.lag.0))
+    }
+
+    fn set_lag(&mut self, lag: Option<Messages>) {
+        self.lag = MaybeLag(lag.map_or(u64::MAX, |lag| lag.0.min(u64::MAX - 1)));
+    }
 }
 
 /// The last commits on one partition.
@@ -44,6 +64,9 @@ impl Ring {
                 if self.is_timed {
                     // The commit is there, at the time of the first of its kind.
                     *last = Commit { at: last.at, ..commit };
+                } else if commit.lag() < last.lag() && commit.lag().is_some() {
+                    // That it was closer to the end meanwhile counts.
+                    last.lag = commit.lag;
                 }
                 return false;
             }
@@ -51,6 +74,7 @@ impl Ring {
         while self.commits.len() >= capacity.max(1) {
             self.commits.pop_front();
         }
+        self.commits.reserve_exact(capacity.saturating_sub(self.commits.len()));
         self.commits.push_back(commit);
         true
     }
@@ -58,7 +82,7 @@ impl Ring {
     /// Corrects how far behind the last commit was, when an end of its very time is told after it.
     pub(super) fn correct_last(&mut self, offset: Offset, at: Option<WallTime>, lag: Option<Messages>) {
         if let Some(last) = self.commits.back_mut().filter(|last| last.offset == offset && Some(last.at) == at) {
-            last.lag = lag;
+            last.set_lag(lag);
         }
     }
 
@@ -80,7 +104,7 @@ impl Ring {
 
     /// Whether every commit was close to the end.
     pub(super) fn is_caught_up(&self, allowed: u64) -> bool {
-        self.commits.iter().all(|commit| commit.lag.is_some_and(|lag| lag.0 <= allowed))
+        self.commits.iter().all(|commit| commit.lag().is_some_and(|lag| lag.0 <= allowed))
     }
 }
 
