@@ -68,11 +68,16 @@ pub(super) fn judge(case: &Case<'_>, settings: &StatusSettings) -> Verdict {
 fn by_commit_times(case: &Case<'_>, ring: &Ring, settings: &StatusSettings) -> Verdict {
     let stop_after = ring.first().zip(ring.last()).and_then(|(first, last)| {
         // With an end at or before the last commit among those that were seen lately the group was at the end lately.
-        case.ends.all_past(last.offset).then(|| last.at.plus(last.at.since(first.at)))
+        // While all that was left was a marker there was nothing to commit: silence counts from when records came.
+        let quiet_from =
+            case.ends.rested_until(last.offset, settings.marker_slack).map_or(last.at, |at| at.max(last.at));
+        case.ends.all_past(last.offset).then(|| quiet_from.plus(last.at.since(first.at)))
     });
     let commits: Vec<Commit> = ring.iter().copied().collect();
     let status = if is_rewound(&commits) {
         GroupStatus::Rewind
+    } else if rested_at_markers(&commits, settings.marker_slack) {
+        GroupStatus::Ok
     } else {
         slowness(&commits, settings.allowed_lag, settings.allowed_lag)
     };
@@ -102,6 +107,9 @@ fn by_membership(case: &Case<'_>, settings: &StatusSettings) -> Verdict {
         case.ends.all_past(case.offset).then(|| last.at.plus(patience))
     });
     let turns_into = if is_held { GroupStatus::Stall } else { GroupStatus::Stop };
+    if rested_at_markers(&commits, settings.marker_slack) {
+        return Verdict { turns_into, turns_after, ..Verdict::of(GroupStatus::Ok) };
+    }
     // Who rests at a marker has read all: the transaction that a poll comes upon next makes it no slower.
     let at_end = settings.allowed_lag.max(settings.marker_slack);
     Verdict { turns_into, turns_after, ..Verdict::of(slowness(&commits, settings.allowed_lag, at_end)) }
@@ -112,6 +120,14 @@ fn is_rewound(commits: &[Commit]) -> bool {
     let fell = |place: usize| commits[place].offset < commits[place - 1].offset;
     let regained = |place: usize| commits[place..].iter().any(|later| later.offset >= commits[place - 1].offset);
     (1..commits.len()).any(|place| fell(place) && !regained(place))
+}
+
+/// Whether the group was at the end but for a transaction's marker: at every commit, or at one that was there twice. Records
+/// that have come since then make it neither stalled nor slow, as they do not where an end without a marker was reached.
+fn rested_at_markers(commits: &[Commit], slack: u64) -> bool {
+    let is_close = |commit: &Commit| commit.lag.is_some_and(|lag| lag.0 <= slack);
+    let rests = |pair: &[Commit]| pair[0].offset == pair[1].offset && pair.iter().all(is_close);
+    slack > 0 && (commits.iter().all(is_close) || commits.windows(2).any(rests))
 }
 
 /// Rule 3: behind at every commit, and none of them moves, or the lag never falls. One commit says neither. A group whose
@@ -205,6 +221,48 @@ mod tests {
         let holder = Holder::Member;
         let case = Case { ring: Some(&ring), ends: &ends, offset, since: at, seen_at: at, lag, holder };
         judge(&case, &StatusSettings::default()).status
+    }
+
+    /// The verdict on a consumer that commits when it has read something, a minute apart, and what it turns into when it is
+    /// silent; `ends` are those that were seen since then, a minute apart too.
+    fn timed(seen: &[(i64, u64)], ends_since: &[i64], lag: u64) -> (GroupStatus, Option<WallTime>) {
+        let (mut ring, mut ends, mut minute) = (Ring::of_timed(), Ends::default(), 0);
+        let mut end_at = |end: i64, at: WallTime| ends.push(Offset::new(end).unwrap(), at, 10);
+        for (offset, lag) in seen {
+            let (offset, at) = (Offset::new(*offset).unwrap(), WallTime(minute * 60_000));
+            ring.push(Commit { offset, at, lag: Some(Messages(*lag)) }, 10, Duration::ZERO);
+            end_at(offset.get() + i64::try_from(*lag).unwrap(), at);
+            minute += 1;
+        }
+        for end in ends_since {
+            end_at(*end, WallTime(minute * 60_000));
+            minute += 1;
+        }
+        let last = *ring.last().unwrap();
+        let (offset, since, lag, holder) = (last.offset, last.at, Messages(lag), Holder::Member);
+        let verdict = judge(
+            &Case { ring: Some(&ring), ends: &ends, offset, since, seen_at: since, lag, holder },
+            &StatusSettings::default(),
+        );
+        (verdict.status, verdict.turns_after)
+    }
+
+    #[test]
+    fn who_was_at_a_marker_is_not_at_fault_the_moment_that_records_come() {
+        let at = |minute: i64| Some(WallTime(minute * 60_000));
+        let rested = [(10, 1), (20, 1), (30, 1)];
+        let long = [31, 31, 31, 31, 31, 31, 31, 31, 31, 35];
+        assert_eq!(timed(&rested, &long, 5), (GroupStatus::Ok, at(11 + 2)), "silent from the eleventh minute on");
+        assert_eq!(timed(&rested, &[35; 10], 5), (GroupStatus::Ok, at(2 + 2)), "it did not rest");
+        assert_eq!(timed(&[(30, 1), (30, 1), (30, 1)], &[35], 5).0, GroupStatus::Ok);
+        assert_eq!(timed(&[(30, 1), (30, 1), (30, 5)], &[35], 5).0, GroupStatus::Ok, "as with 0, 0, 4");
+        assert_eq!(timed(&[(30, 1), (30, 5), (30, 9)], &[39], 9).0, GroupStatus::Stall);
+        assert_eq!(timed(&[(10, 1), (20, 2), (30, 3)], &[33], 3).0, GroupStatus::Warn);
+        assert_eq!(
+            timed(&[(10, 2), (20, 2), (30, 2)], &[32, 32, 32, 32, 32, 32, 32, 32, 32, 35], 5),
+            (GroupStatus::Warn, at(2 + 2))
+        );
+        assert_eq!(polled(&[(10, 1), (10, 1), (10, 6)]), GroupStatus::Ok);
     }
 
     #[test]

@@ -132,6 +132,14 @@ impl Ends {
         self.seen.iter().all(|(end, _)| end.get().is_some_and(|end| end > offset))
     }
 
+    /// Until when the end was seen to stand still past an offset, but by no more than a few messages; `None`: it was not.
+    pub(super) fn rested_until(&self, offset: Offset, slack: u64) -> Option<WallTime> {
+        let is_close = |end: Offset| end > offset && end.distance_from(offset).0 <= slack;
+        let pairs = self.seen.iter().zip(self.seen.range(1.min(self.seen.len())..));
+        let rests = pairs.filter(|((before, _), (end, _))| before == end && end.get().is_some_and(is_close));
+        rests.map(|(_, (_, at))| *at).next_back()
+    }
+
     /// Since when the end has stood still, if it has for all that is remembered.
     pub(super) fn still_since(&self) -> Option<WallTime> {
         let (first, since) = self.seen.front()?;
