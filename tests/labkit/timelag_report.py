@@ -6,17 +6,18 @@ from cluster import BROKERS
 from figures import machine, percentile, verdict
 
 EXPLANATION = """\
-A sample is right if an offset that stood as the group's commit, with a log start that stood, since the exporter may have
-looked last explains it: the scrape's time less the time at which the first record from there on was appended, or 0 if
-the log ended there then. The exporter looks at every interval where the log moves, else at its longest interval. *error*
-is the distance from the nearest value so explained; *by commit*, from what the commit and lag in the same scrape
-explain. A record counts as appended at any time between its sending and its acknowledgement, an offset as committed
-between request and answer. *commit's age* tells how long ago the commit that was shown had ceased to stand. *no lag*
-is the share of scrapes without any lag an interval after the first commit in the topic's life; *absent*, of those with a
-lag and no time lag. *back* counts samples whose oldest unread record was appended earlier
-than that of the sample before although the commit is not lower; *drops*, those whose time lag fell though nothing was
-committed or deleted. The mark: p99 of both errors below the polling interval, no false 0, nothing back, nothing
-unexplained. Samples of the first half minute do not count, but for those after a restart.""".splitlines()
+A sample is right if an offset that stood as the group's commit, with a log start that stood, since the exporter may
+have looked last explains it: the scrape's time less the time at which the first record from there on was appended, or
+0 if the log ended there then. The exporter looks at every interval where the log has been moving all along, else at
+least at its longest interval, which it tells itself. *error* is the distance from the nearest value so explained; *by
+commit*, from what the commit and lag in the same scrape explain. A record counts as appended at any time between its
+sending and its acknowledgement, an offset as committed between request and answer. *commit's age* tells how long ago
+the commit that was shown had ceased to stand. *no lag* is the share of scrapes without any lag an interval after the
+first commit in the topic's life; *absent*, of those with a lag and no time lag. *back* counts samples whose oldest
+unread record was appended earlier than that of the sample before although the commit is not lower; *drops*, those
+whose time lag fell though nothing was committed or deleted (by more than a second and a half: what grows with the
+clock is derived anew once a second). The mark: p99 of both errors below the polling interval, no false 0, nothing
+back, nothing unexplained. Samples of the first half minute do not count, but for those after a restart.""".splitlines()
 
 
 def figure(value):
