@@ -112,7 +112,17 @@ fn by_membership(case: &Case<'_>, settings: &StatusSettings) -> Verdict {
     }
     // Who rests at a marker has read all: the transaction that a poll comes upon next makes it no slower.
     let at_end = settings.allowed_lag.max(settings.marker_slack);
-    Verdict { turns_into, turns_after, ..Verdict::of(slowness(&commits, settings.allowed_lag, at_end)) }
+    let status = match case.ring {
+        Some(ring) if ring.len() >= least_polled(settings) => slowness(&commits, settings.allowed_lag, at_end),
+        _ => GroupStatus::Ok,
+    };
+    Verdict { turns_into, turns_after, ..Verdict::of(status) }
+}
+
+/// Commits that must have counted before a group is called slow. Where they are picked from many readings, two say little:
+/// a group may not have committed in between, or may be a little further behind than it was.
+fn least_polled(settings: &StatusSettings) -> usize {
+    if settings.poll_distance.is_zero() { 2 } else { 3 }
 }
 
 /// Rule 2: an offset went down and no later commit made up for it.
@@ -125,7 +135,7 @@ fn is_rewound(commits: &[Commit]) -> bool {
 /// Whether the group was at the end but for a transaction's marker: at every commit, or at one that was there twice. Records
 /// that have come since then make it neither stalled nor slow, as they do not where an end without a marker was reached.
 fn rested_at_markers(commits: &[Commit], slack: u64) -> bool {
-    let is_close = |commit: &Commit| commit.lag.is_some_and(|lag| lag.0 <= slack);
+    let is_close = |commit: &Commit| commit.lag().is_some_and(|lag| lag.0 <= slack);
     let rests = |pair: &[Commit]| pair[0].offset == pair[1].offset && pair.iter().all(is_close);
     slack > 0 && (commits.iter().all(is_close) || commits.windows(2).any(rests))
 }
@@ -230,7 +240,7 @@ mod tests {
         let mut end_at = |end: i64, at: WallTime| ends.push(Offset::new(end).unwrap(), at, 10);
         for (offset, lag) in seen {
             let (offset, at) = (Offset::new(*offset).unwrap(), WallTime(minute * 60_000));
-            ring.push(Commit { offset, at, lag: Some(Messages(*lag)) }, 10, Duration::ZERO);
+            ring.push(Commit::new(offset, at, Some(Messages(*lag))), 10, Duration::ZERO);
             end_at(offset.get() + i64::try_from(*lag).unwrap(), at);
             minute += 1;
         }

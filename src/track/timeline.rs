@@ -7,6 +7,8 @@ use crate::model::{Offset, WallTime};
 
 /// Points a partition at most: 24 bytes each, so that a partition's history stays below a kilobyte.
 pub const MAX_POINTS: usize = 40;
+/// A gap counts as an error of this part of it.
+const PART_OF_GAP: u32 = 20;
 /// Added to the age of a point, in milliseconds, when errors are weighed: what is as young as this counts alike.
 const YOUNG_MS: f64 = 60_000.0;
 
@@ -161,6 +163,8 @@ impl Timeline {
         let bracket = Bracket { after: Some((before.offset, before.until)), by: Some((next.offset, next.since)) };
         let told = bracket.interpolate(point.offset).unwrap_or(point.since);
         let error = told.since(point.since).max(point.since.since(told)).max(point.until.since(told));
+        // In an even flow no point is missed: of those, gaps are to grow with age, not the oldest alone.
+        let error = error + next.since.since(before.until) / PART_OF_GAP;
         (error.as_secs_f64() * 1000.0) / (YOUNG_MS + now.since(point.until).as_secs_f64() * 1000.0)
     }
 }
@@ -206,6 +210,16 @@ mod tests {
         assert!(seen.points.capacity() <= MAX_POINTS, "{}", seen.points.capacity());
         let told = appended(&seen, 100).unwrap();
         assert!(told >= at(3600) && told <= at(3800), "{told:?}");
+    }
+
+    #[test]
+    fn in_an_even_flow_gaps_grow_with_age() {
+        let seen = timeline(&(0..5000_i64).map(|step| (step * 100, step * 15)).collect::<Vec<_>>());
+        let now = at(4999 * 15);
+        for pair in seen.points().windows(2) {
+            let (gap, age) = (pair[1].since.since(pair[0].until), now.since(pair[0].until));
+            assert!(gap <= age / 2 || gap.as_secs() <= 60, "a gap of {gap:?} at an age of {age:?}");
+        }
     }
 
     #[test]
