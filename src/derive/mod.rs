@@ -12,7 +12,7 @@ mod topic;
 pub use diagnosis::{Behind, Diagnosis, Finding, Place};
 pub use group::{GroupMeaning, RowLag, TopicLag};
 pub use lag::{lag, lost};
-pub use outlook::{GroupOutlook, GroupTopicOutlook, Outlook, RowOutlook, Verdict};
+pub use outlook::{BehindCounts, GroupOutlook, GroupTopicOutlook, Outlook, RowOutlook, Verdict};
 pub use snapshot::{Freshness, Snapshot};
 pub use standing::{Standing, TopicStanding};
 pub use topic::TopicMeaning;

@@ -144,6 +144,32 @@ pub struct GroupTopicOutlook {
     pub deleted_from: Option<WallTime>,
 }
 
+/// Partitions on which groups are behind, by how the append time of their oldest unread record is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BehindCounts {
+    /// By the method that tells it, in the order of [`TimeLagMethod::ALL`].
+    pub dated: [u32; TimeLagMethod::ALL.len()],
+    /// It is not known.
+    pub unknown: u32,
+}
+
+impl BehindCounts {
+    /// Counts one more.
+    pub fn count(&mut self, method: Option<TimeLagMethod>) {
+        match method {
+            Some(method) => self.dated[method as usize] += 1,
+            None => self.unknown += 1,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let dated = std::array::from_fn(|place| self.dated[place] + other.dated[place]);
+        Self { dated, unknown: self.unknown + other.unknown }
+    }
+}
+
 /// What is known of one group. The columns are those of its commits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupOutlook {
@@ -153,6 +179,8 @@ pub struct GroupOutlook {
     pub rows: Vec<RowOutlook>,
     /// One for each segment of the commits.
     pub topics: Vec<GroupTopicOutlook>,
+    /// The partitions on which the group is behind.
+    pub behind: BehindCounts,
 }
 
 /// What is known of one cluster.
@@ -164,6 +192,8 @@ pub struct Outlook {
     pub produce_rates: Vec<Option<f64>>,
     /// Commits that a whole verdict is made of.
     pub intervals: u8,
+    /// The partitions on which groups are behind.
+    pub behind: BehindCounts,
 }
 
 impl Outlook {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::derive::{GroupOutlook, GroupTopicOutlook, Outlook, RowOutlook, Snapshot, Verdict};
+use crate::derive::{BehindCounts, GroupOutlook, GroupTopicOutlook, Outlook, RowOutlook, Snapshot, Verdict};
 use crate::model::{
     Broker, BrokerId, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription, GroupKind, GroupListing,
     GroupState, GroupStatus, Instants, KafkaCode, ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId,
@@ -172,7 +172,12 @@ fn outlook(snapshot: &Snapshot, group: &Group) -> Arc<GroupOutlook> {
     let table = snapshot.group(group.name).unwrap().table.clone();
     if !group.has_outlook {
         let other = Arc::new((*table).clone());
-        return Arc::new(GroupOutlook { table: other, rows: Vec::new(), topics: Vec::new() });
+        return Arc::new(GroupOutlook {
+            table: other,
+            rows: Vec::new(),
+            topics: Vec::new(),
+            behind: BehindCounts::default(),
+        });
     }
     let segments = table.commits.iter().flat_map(|commits| &commits.segments);
     let topics: Vec<&Topic> = segments
@@ -188,6 +193,7 @@ fn outlook(snapshot: &Snapshot, group: &Group) -> Arc<GroupOutlook> {
         deleted_from: topic.headroom.map(|left| WallTime(NOW.0 + i64::try_from(left * 1000).unwrap())),
     };
     Arc::new(GroupOutlook {
+        behind: BehindCounts::default(),
         rows: topics.iter().flat_map(|topic| topic.rows.iter().map(row_outlook)).collect(),
         topics: topics.iter().map(of_topic).collect(),
         table,
@@ -218,6 +224,6 @@ pub(crate) fn snapshot(groups: &[Group]) -> Snapshot {
     let mut groups: Vec<&Group> = groups.iter().collect();
     groups.sort_by_key(|group| group.name);
     let groups = groups.into_iter().map(|group| outlook(&snapshot, group)).collect();
-    snapshot.outlook = Arc::new(Outlook { groups, produce_rates: Vec::new(), intervals: 10 });
+    snapshot.outlook = Arc::new(Outlook { groups, intervals: 10, ..Outlook::default() });
     snapshot
 }

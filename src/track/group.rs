@@ -11,7 +11,7 @@ use super::search::TimeQuestion;
 use super::settings::{StatusSettings, TimeLag, TrackSettings};
 use super::topic::{TopicTrack, Walls};
 use super::{CommitNote, Named, Times};
-use crate::derive::{GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
+use crate::derive::{BehindCounts, GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
 use crate::model::{GroupState, Moment, PartitionId, TopicId, TopicSettings, WallTime};
 use crate::state::{CommitTable, HistoryId, Membership, Segment};
 
@@ -74,7 +74,12 @@ impl Context<'_> {
 
 impl GroupTrack {
     pub(super) fn new(meaning: &Arc<GroupMeaning>) -> Self {
-        let nothing = GroupOutlook { table: meaning.table.clone(), rows: Vec::new(), topics: Vec::new() };
+        let nothing = GroupOutlook {
+            table: meaning.table.clone(),
+            rows: Vec::new(),
+            topics: Vec::new(),
+            behind: BehindCounts::default(),
+        };
         Self {
             meaning: Arc::new(GroupMeaning::of_nothing(&meaning.table)),
             rows: Vec::new(),
@@ -104,6 +109,7 @@ impl GroupTrack {
             table: meaning.table.clone(),
             rows: Vec::with_capacity(commits.partitions.len()),
             topics: Vec::with_capacity(commits.segments.len()),
+            behind: BehindCounts::default(),
         };
         let membership = context.snapshot.freshness.membership(&meaning.table);
         // By partition; those of one partition stay in the order in which they were made.
@@ -113,6 +119,11 @@ impl GroupTrack {
         for (place, (segment, lag)) in commits.segments.iter().zip(&meaning.topics).enumerate() {
             let of_topic = Of { commits, segment, lag, meaning, membership, notes, context };
             self.follow_topic(place, of_topic, &mut outlook);
+        }
+        for (row, told) in outlook.rows.iter().enumerate() {
+            if meaning.lag(row).is_some_and(|lag| lag.0 > 0) {
+                outlook.behind.count(told.oldest_unread().and(told.method()));
+            }
         }
         self.meaning = meaning.clone();
         self.outlook = Arc::new(outlook);

@@ -11,7 +11,7 @@ use super::search::{MAX_TIME_QUESTIONS, TimeAnswer, TimeQuestion};
 use super::settings::TrackSettings;
 use super::timeline::{Point, Timeline};
 use super::topic::{TopicTrack, Walls};
-use crate::derive::{Outlook, Snapshot};
+use crate::derive::{BehindCounts, GroupOutlook, Outlook, Snapshot};
 use crate::model::{Offset, PartitionId, WallTime};
 use crate::state::{TopicIx, TopicTable};
 
@@ -168,7 +168,7 @@ impl Tracker {
         };
         let has_answers = !times.told.is_empty();
         let mut known = std::mem::take(&mut self.groups);
-        let mut outlooks = Vec::with_capacity(snapshot.groups.len());
+        let mut outlooks: Vec<Arc<GroupOutlook>> = Vec::with_capacity(snapshot.groups.len());
         for meaning in &snapshot.groups {
             let name = &meaning.table.name;
             let mut group = known.remove(name).unwrap_or_else(|| GroupTrack::new(meaning));
@@ -180,8 +180,10 @@ impl Tracker {
             self.groups.insert(name.clone(), group);
         }
         let produce_rates = self.topics.iter().map(|topic| topic.as_ref().and_then(TopicTrack::produce_rate));
+        let behind = outlooks.iter().fold(BehindCounts::default(), |all, group| all.plus(group.behind));
         Arc::new(Outlook {
             groups: outlooks,
+            behind,
             produce_rates: produce_rates.collect(),
             intervals: self.settings.status.intervals,
         })
@@ -197,9 +199,11 @@ impl Tracker {
                 *slot = None;
                 continue;
             };
+            if slot.as_ref().is_some_and(|track| Arc::ptr_eq(&track.table, table)) {
+                continue;
+            }
             let Some(ix) = world.names.get(&table.name) else { continue };
             match slot.as_mut().filter(|track| track.table.name == table.name) {
-                Some(track) if Arc::ptr_eq(&track.table, table) => {}
                 Some(track) => track.follow(ix, table, named, walls, ends),
                 None => slot.insert(TopicTrack::new(table)).follow(ix, table, named, walls, ends),
             }

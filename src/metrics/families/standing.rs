@@ -91,19 +91,9 @@ pub(super) fn retention_headroom(snapshot: &Snapshot, standing: &Standing<'_>, s
 /// How many partitions are behind, by how their time lag is known.
 pub(super) fn time_lag_methods(cluster: &ClusterView, samples: &mut Samples<'_>) {
     let Some(snapshot) = cluster.snapshot.as_deref() else { return };
-    let mut known = [0_u64; TimeLagMethod::ALL.len()];
-    let mut unknown = 0_u64;
-    for standing in snapshot.standings(cluster.now) {
-        let rows = standing.topics().flat_map(|topic| topic.segment.rows.clone());
-        for row in rows.filter(|row| standing.group.lag(*row).is_some_and(|lag| lag.0 > 0)) {
-            match TimeLagMethod::ALL.iter().position(|method| standing.method(row) == Some(*method)) {
-                Some(place) => known[place] += 1,
-                None => unknown += 1,
-            }
-        }
-    }
-    for (method, partitions) in TimeLagMethod::ALL.iter().zip(known) {
+    let behind = snapshot.outlook.behind;
+    for (method, partitions) in TimeLagMethod::ALL.iter().zip(behind.dated) {
         samples.sample(&[method.as_str()], partitions);
     }
-    samples.sample(&[catalogue::UNKNOWN_METHOD], unknown);
+    samples.sample(&[catalogue::UNKNOWN_METHOD], behind.unknown);
 }
