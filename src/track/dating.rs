@@ -65,7 +65,9 @@ impl Dating {
         };
         let at = bracket.after.map_or(at, |(_, after)| at.max(after));
         let at = bracket.by.map_or(at, |(_, by)| at.min(by));
-        self.unanswered = 0;
+        if self.asked.is_some_and(|asked| asked.record == record) {
+            self.unanswered = 0;
+        }
         if at > facts.now || facts.unread() < record {
             return;
         }
@@ -225,6 +227,15 @@ mod tests {
         row.date(&facts(&partition, 100_055, 10_128), TimeLag::Auto);
         assert_eq!(row.appended.map(|known| known.method), Some(TimeLagMethod::History));
         assert_eq!(shown(&row), Some(10_005));
+    }
+
+    #[test]
+    fn what_is_told_for_another_group_leaves_the_question_open() {
+        let (partition, mut row) = (partition(), Dating::default());
+        let asked = row.date(&facts(&partition, 50_000, 10_100), TimeLag::Auto).unwrap();
+        row.told(offset(99_000), at(9_900), &facts(&partition, 50_500, 10_101), TimeLag::Auto);
+        let still = row.date(&facts(&partition, 51_000, 10_105), TimeLag::Auto).map(|want| want.record);
+        assert_eq!(still, Some(asked.record));
     }
 
     #[test]
