@@ -98,6 +98,12 @@ impl<'a> Standing<'a> {
         (0..rows).filter_map(|row| self.partition_status(row)).map(GroupStatus::of_group).max()
     }
 
+    /// Whether only a sample of one of its topics is asked for: of what is left out nobody knows how it stands.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.topics().any(|topic| topic.segment.sample.is_some())
+    }
+
     /// The topics that the group has committed on.
     pub fn topics(self) -> impl Iterator<Item = TopicStanding<'a>> {
         (0..self.group.topics.len()).filter_map(move |place| self.topic(place))
@@ -116,7 +122,7 @@ impl<'a> Standing<'a> {
     /// is sampled.
     #[must_use]
     pub fn max_time_lag(&self) -> Option<Duration> {
-        if self.topics().any(|topic| topic.segment.sample.is_some()) {
+        if self.is_sampled() {
             return None;
         }
         self.topics().filter_map(|topic| topic.max_time_lag()).max()

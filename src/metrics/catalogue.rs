@@ -284,7 +284,8 @@ families! {
          consumed all (OffsetFetch and ListOffsets, polled).");
     KAFKA_CONSUMERGROUP_STATUS = gauge("kafka_consumergroup_status", GROUP, LAG,
         "How the group is doing, in Burrow's codes: 1 OK, 2 WARN (a partition's lag does not fall), 3 ERR (a partition \
-         is stopped, stalled or rewound) (OffsetFetch, ListOffsets and DescribeGroups, polled).");
+         is stopped, stalled or rewound); while one of its topics is sampled only ERR is told (OffsetFetch, ListOffsets \
+         and DescribeGroups, polled).");
     KAFKA_CONSUMERGROUP_PARTITION_STATUS = gauge("kafka_consumergroup_partition_status", GROUP_TOPIC_PARTITION, LAG,
         "How the group is doing on the partition, in Burrow's codes: 1 OK, 2 WARN (the lag does not fall), 4 STOP \
          (nobody commits any more), 5 STALL (held, and the offset does not move), 6 REWIND (the offset went back) \

@@ -116,9 +116,9 @@ fn snapshot_says_the_same(truth: &Truth) {
         let (_, numbers) = row.unwrap_or_default().split_once("part-wide (first 4 of 12 partitions)").expect(&table);
         numbers.split_whitespace().map(str::to_owned).collect()
     };
-    // Members, committed, lag, worst partition, lost, unknown.
-    assert_eq!(numbers("part-both"), ["0", "6", "21", "-", "-", "0"]);
-    assert_eq!(numbers("part-outside"), ["0", "-", "-", "-", "-", "0"]);
+    // Status, members, committed, lag, time lag, worst partition, lost, unknown.
+    assert_eq!(numbers("part-both"), ["OK", "0", "6", "21", "-", "-", "-", "0"]);
+    assert_eq!(numbers("part-outside"), ["-", "0", "-", "-", "-", "-", "-", "0"]);
 }
 
 /// What is not in the sample is not asked of Kafka.

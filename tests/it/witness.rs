@@ -205,7 +205,7 @@ mod tests {
         let partition = json!({"partition": 0, "leader": 1, "replicas": [1], "isr": [1], "earliest": 2, "latest": end});
         serde_json::from_value(json!({
             "cluster_id": "c", "brokers": [],
-            "topics": {"t": {"id": "one", "internal": false, "partitions": [partition]}},
+            "topics": {"t": {"id": "one", "internal": false, "configs": {}, "partitions": [partition]}},
             "groups": {"g": {"state": "Empty", "type": "Classic", "simple": true, "assignor": "", "members": [],
                              "offsets": offsets}},
         }))

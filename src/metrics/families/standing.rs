@@ -62,7 +62,9 @@ pub(super) fn oldest_unread(snapshot: &Snapshot, standing: &Standing<'_>, sample
 }
 
 pub(super) fn status(_: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
-    if let Some(status) = standing.status() {
+    // Bad news from a sample is true of the whole, good news is not.
+    let is_whole = |status: &GroupStatus| *status == GroupStatus::Error || !standing.is_sampled();
+    if let Some(status) = standing.status().filter(is_whole) {
         samples.sample(&[&standing.group.table.name], u32::from(status.code()));
     }
 }
