@@ -33,6 +33,9 @@ pub(super) struct Check<'a> {
     /// The pass that is under way, or was the last.
     pub(super) pass: u64,
     pub(super) now: Ms,
+    pub(super) seed: u64,
+    /// When the exporter lost its memory last.
+    pub(super) lost_at: Ms,
     /// What was found of each place so far: every value on it asks.
     pub(super) oldest_offsets: RefCell<BTreeMap<Place, Ms>>,
 }
@@ -59,7 +62,8 @@ impl Check<'_> {
         self.groups_agree()?;
         self.memberships()?;
         self.existence()?;
-        self.fresh()
+        self.fresh()?;
+        self.behind()
     }
 
     /// The earliest instant at which a value that may be shown now was true.

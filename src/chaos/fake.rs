@@ -475,6 +475,10 @@ impl KafkaApi for ChaosKafka {
                 let Ok(trouble) = asked.row() else { continue };
                 let id = asked.scene.cluster.life(name).map(|life| Some(TopicId(life.id)));
                 let id = trouble.map_or(id.ok_or(KafkaCode::UNKNOWN_TOPIC_OR_PARTITION), Err);
+                if id.is_ok() {
+                    let told = asked.told(name, 0);
+                    asked.news.push(News::Id(name.clone(), told));
+                }
                 rows.push(TopicDescription { name: name.clone(), id });
             }
             Ok(rows)

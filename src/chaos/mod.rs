@@ -9,11 +9,13 @@
 
 mod agree;
 mod appended;
+mod behind;
 mod check;
 mod cluster;
 mod dice;
 mod fake;
 mod history;
+mod remember;
 mod run;
 mod shown;
 mod storm;

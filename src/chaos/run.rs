@@ -9,10 +9,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::behind::SeenBehind;
 use super::check::{Check, Promised, Verdict};
 use super::dice::Dice;
 use super::fake::{BEGINNING, ChaosKafka, Load, TIMEOUT};
 use super::history::Ms;
+use super::remember::{Remembering, methods};
 use super::shown::Shown;
 use super::vanish::Seen;
 use crate::collect::{Clock, PollSettings, Poller};
@@ -27,8 +29,8 @@ const MAX_IN_FLIGHT: usize = 6;
 const LOAD: Load = Load { in_all: MAX_IN_FLIGHT as u64, per_broker: 2 };
 /// The plain timer's interval.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// A pass takes eight questions after one another, each of which may wait for a time-out.
-const PASS: Ms = 8 * TIMEOUT;
+/// A pass takes eight questions after one another, each of which may wait for a time-out, and up to two about append times.
+const PASS: Ms = 10 * TIMEOUT;
 /// The adaptive engine's longest interval.
 const LONGEST: Ms = 60_000;
 /// How often all faults end, and how long until everything must be right again and is looked at.
@@ -89,6 +91,7 @@ impl Clock for VirtualClock {
 
 /// What the web side has, and what it is held against.
 struct Stage {
+    seed: u64,
     setup: Setup,
     kafka: Arc<ChaosKafka>,
     clock: VirtualClock,
@@ -100,11 +103,16 @@ struct Stage {
     wake: Notify,
     /// What the last check has seen.
     seen: Mutex<Seen>,
+    /// What it has seen of time lags.
+    seen_behind: Mutex<SeenBehind>,
+    /// When the memory was lost last.
+    lost_at: Mutex<Ms>,
 }
 
 /// The polling side.
 struct Polling {
     poller: Poller<ChaosKafka, VirtualClock>,
+    memory: Remembering,
 }
 
 impl Polling {
@@ -112,11 +120,12 @@ impl Polling {
         let mut settings = PollSettings::of_everything(MAX_IN_FLIGHT, seed, stage.setup.rules());
         // No transaction is ever open, so their lags are those of all records; but there is one more question to fail.
         settings.groups.read_committed = NamePredicate::new(|group| group.len().is_multiple_of(2));
-        Self { poller: Poller::new(stage.kafka.clone(), stage.clock.clone(), settings, None) }
+        let poller = Poller::new(stage.kafka.clone(), stage.clock.clone(), settings, None);
+        Self { poller, memory: Remembering::new(seed, stage.kafka.now()) }
     }
 
     /// Waits until the next tick is due, works at it and publishes what it found: the loop of `serve`.
-    async fn turn(&mut self, stage: &Stage) {
+    async fn turn(&mut self, stage: &Stage) -> Verdict {
         loop {
             let next = self.poller.next_tick(&stage.rhythm());
             tokio::select! {
@@ -128,14 +137,19 @@ impl Polling {
         stage.kafka.pass.fetch_add(1, Ordering::Relaxed);
         if self.poller.tick().await.has_asked() {
             let previous = stage.source.snapshot.load_full();
-            let snapshot = Snapshot::derive(self.poller.world(), previous.as_deref(), stage.clock.now());
+            let mut snapshot = Snapshot::derive(self.poller.world(), previous.as_deref(), stage.clock.now());
+            if self.memory.lose(stage.kafka.now(), stage.clock.now().wall)? {
+                *stage.lost_at.lock().unwrap() = stage.kafka.now();
+            }
+            self.memory.follow(&mut self.poller, &mut snapshot)?;
             stage.source.snapshot.store(Some(Arc::new(snapshot)));
         }
+        Ok(())
     }
 
-    /// How much is remembered: the length of everything that the poller holds, in words.
+    /// How much is remembered: the length of everything that the poller and the tracker hold, in words.
     fn size(&self) -> usize {
-        format!("{:?}", self.poller).len()
+        format!("{:?}", self.poller).len() + self.memory.size()
     }
 }
 
@@ -175,6 +189,7 @@ impl Stage {
     /// Lets go what is too old, as `serve` does once a second.
     fn expire(&self) {
         let now = self.clock.now();
+        self.source.tick(now.wall);
         if let Some(last) = self.source.snapshot.load_full().filter(|last| last.is_outdated(now.moment)) {
             let snapshot = Snapshot::derive(&last.world, Some(&last), now);
             self.source.snapshot.store(Some(Arc::new(snapshot)));
@@ -208,9 +223,14 @@ impl Stage {
             scraped_since,
             pass,
             now,
+            seed: self.seed,
+            lost_at: *self.lost_at.lock().unwrap(),
             oldest_offsets: RefCell::default(),
         };
         check.all().and_then(|()| check.nothing_vanished(&mut self.seen.lock().unwrap())).map_err(at)?;
+        let snapshot = self.source.snapshot.load_full();
+        let methods = snapshot.map(|snapshot| methods(&snapshot, self.clock.now().wall)).unwrap_or_default();
+        check.time_does_not_go_back(&methods, &mut self.seen_behind.lock().unwrap()).map_err(at)?;
         more(&check).map_err(at)
     }
 
@@ -263,13 +283,14 @@ impl Stage {
         let mut calm_seen = 0;
         let mut sizes = Vec::new();
         while self.kafka.now() < begun + hours * 3_600_000 {
-            polling.turn(self).await;
+            polling.turn(self).await?;
             self.check(|_| Ok(()))?;
             let elapsed = self.kafka.now() - begun;
             let (cycle, phase) = (elapsed / (STORMY + CALM), elapsed % (STORMY + CALM));
             if phase >= STORMY + CALM - 60_000 && cycle >= calm_seen {
                 calm_seen = cycle + 1;
-                self.check(|check| check.all_is_right())?;
+                self.check(|check| check.all_is_right().and_then(|()| check.all_behind_is_dated()))?;
+                polling.memory.holds_nothing(self.kafka.now())?;
                 self.nothing_is_kept(&polling)?;
                 sizes.push(polling.size());
             }
@@ -294,7 +315,9 @@ pub(super) fn run(seed: u64, hours: u64) -> Verdict {
         let kafka = Arc::new(ChaosKafka::new(seed, BROKERS, LOAD));
         let clock = VirtualClock(kafka.clone());
         let source = Arc::new(ClusterSource::new(None, vec!["chaos:9092".to_owned()]));
+        let lost_at = Mutex::new(kafka.now());
         let stage = Stage {
+            seed,
             setup: Setup::of(seed),
             kafka,
             clock,
@@ -303,6 +326,8 @@ pub(super) fn run(seed: u64, hours: u64) -> Verdict {
             scraped_since: Mutex::default(),
             wake: Notify::new(),
             seen: Mutex::default(),
+            seen_behind: Mutex::default(),
+            lost_at,
         };
         tokio::select! {
             biased;

@@ -32,6 +32,8 @@ pub(super) enum News {
     /// A last stable offset: no transaction is ever open here, but the log may have fallen since its end was told.
     StableEnd(Place, Told),
     Commit(Arc<str>, Place, Told),
+    /// The id of a topic: its life.
+    Id(Arc<str>, Told),
     /// The metadata named this leader.
     Leader(Place, Ms, Option<BrokerId>),
     /// The metadata did not show this topic.
@@ -58,10 +60,14 @@ pub(super) struct Fall {
 pub(super) struct Received {
     pub(super) starts: BTreeMap<Place, VecDeque<Told>>,
     pub(super) ends: BTreeMap<Place, VecDeque<Told>>,
+    /// The last end of every pass, from the beginning on.
+    pub(super) readings: BTreeMap<Place, Vec<Told>>,
     pub(super) stable_ends: BTreeMap<Place, VecDeque<Told>>,
     pub(super) commits: BTreeMap<(Arc<str>, Place), VecDeque<Told>>,
     /// The leader that the last metadata named, and since when every metadata has.
     pub(super) leaders: BTreeMap<Place, (Ms, Option<BrokerId>)>,
+    /// When each topic's id was first told that is its last, and the one before, which may be none (0).
+    pub(super) ids: BTreeMap<Arc<str>, [Told; 2]>,
     /// Ends that were lower than those before.
     pub(super) fell: VecDeque<Fall>,
     /// The topics in the last metadata, and in the one before.
@@ -93,7 +99,17 @@ impl Received {
                         self.fell.push_back(Fall { place: place.clone(), pass: told.pass, at: told.at, is_truncation });
                         self.fell.drain(..self.fell.len().saturating_sub(KEPT));
                     }
+                    let readings = self.readings.entry(place.clone()).or_default();
+                    readings.pop_if(|last| last.pass == told.pass);
+                    readings.push(told);
                     keep(&mut self.ends, place, told);
+                }
+                News::Id(topic, told) => {
+                    let none = Told { life: 0, ..told };
+                    let [_, last] = *self.ids.entry(topic.clone()).or_insert([none, none]);
+                    if last.life != told.life {
+                        self.ids.insert(topic, [last, told]);
+                    }
                 }
                 News::StableEnd(place, told) => keep(&mut self.stable_ends, place, told),
                 News::Commit(group, place, told) => keep(&mut self.commits, (group, place), told),

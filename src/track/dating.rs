@@ -65,7 +65,8 @@ impl Dating {
         };
         let at = bracket.after.map_or(at, |(_, after)| at.max(after));
         let at = bracket.by.map_or(at, |(_, by)| at.min(by));
-        if self.asked.is_some_and(|asked| asked.record == record) {
+        let is_asked = self.asked.is_some_and(|asked| asked.record == record) || facts.unread() == record;
+        if is_asked {
             self.unanswered = 0;
         }
         if at > facts.now || facts.unread() < record {
@@ -80,6 +81,8 @@ impl Dating {
                 let at = line.interpolate(known.record).unwrap_or(at).max(known.at);
                 self.appended = Some(Appended { at, ..known });
             }
+            // Told for another group: how long before this record that came, nobody knows.
+            None if !is_asked && self.appended.is_none() => {}
             None => self.learn(Appended { record, at, method: TimeLagMethod::Broker, is_guess: false }),
         }
     }
@@ -245,5 +248,17 @@ mod tests {
         row.told(offset(50_000), at(5000), &facts(&partition, 50_000, 10_101), TimeLag::Auto);
         row.told(offset(20_000), at(2000), &facts(&partition, 50_000, 10_102), TimeLag::Auto);
         assert_eq!(shown(&row), Some(5000));
+    }
+
+    #[test]
+    fn a_group_of_which_nothing_is_known_waits_for_its_own_answer() {
+        let (partition, mut row) = (partition(), Dating::default());
+        let asked = row.date(&facts(&partition, 90_000, 10_100), TimeLag::Broker).unwrap();
+        row.told(offset(20_000), at(2000), &facts(&partition, 90_000, 10_101), TimeLag::Broker);
+        assert_eq!(shown(&row), None, "the group that is told of lies hours behind");
+        let still = row.date(&facts(&partition, 90_000, 10_102), TimeLag::Broker).unwrap();
+        assert_eq!((asked.record, still.record), (offset(90_000), offset(90_000)), "its own question stands");
+        row.told(offset(90_000), at(9000), &facts(&partition, 90_000, 10_103), TimeLag::Broker);
+        assert_eq!(shown(&row), Some(9000));
     }
 }

@@ -240,6 +240,14 @@ impl Tracker {
     }
 }
 
+#[cfg(test)]
+impl Tracker {
+    /// How many topics and groups are remembered, and how many histories are held for topics that are to come.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        (self.topics.iter().flatten().count(), self.groups.len(), self.held.iter().count())
+    }
+}
+
 /// Gives a topic the history that was kept of its partitions, as far as the present ends go on from it.
 fn resume(track: &mut TopicTrack, kept: &TopicHistory, table: &TopicTable) {
     for (partition, points) in &kept.partitions {

@@ -1,0 +1,326 @@
+//! Whether what is said of time lag and of status agrees with the rest of the scrape, and with when records came.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::check::{Check, Verdict, place, whole};
+use super::cluster::Log;
+use super::history::{History, Ms};
+use super::remember::time_lag;
+use super::run::EPOCH_MS;
+use super::told::{Place, Told};
+use crate::model::TimeLagMethod;
+use crate::track::TimeLag;
+
+const LAG: &str = "kafka_consumergroup_lag";
+const LAG_SECONDS: &str = "kafka_consumergroup_lag_seconds";
+const PARTITION_STATUS: &str = "kafka_consumergroup_partition_status";
+
+/// A search ends when the time is known so well.
+const TOLERANCE: Ms = 1_001;
+/// What a broker told stands while it is asked about a later record: for five questions of a minute each at most, and the
+/// time until the group is looked at again after each.
+const STANDS: Ms = 5 * 60_000;
+/// A history that is full keeps fewer points the older they are.
+const PART_OF_AGE: Ms = 4;
+/// And of the young ones not all.
+const YOUNG: Ms = 30_000;
+/// A commit that has stood so long is dated when all is well.
+const DATED_WITHIN: Ms = 120_000;
+/// What lies no further behind may be a transaction's marker, which has no time.
+const MARKER: f64 = 1.0;
+
+/// How the time lag of each group on each partition is known.
+pub(super) type Methods = BTreeMap<(Arc<str>, Place), TimeLagMethod>;
+
+/// What was shown of a group on a partition at the last check.
+#[derive(Debug)]
+struct Dated {
+    commit: i64,
+    at: Ms,
+    method: Option<TimeLagMethod>,
+}
+
+/// What the last check saw.
+#[derive(Debug, Default)]
+pub(super) struct SeenBehind {
+    /// When the memory was lost last, as of then.
+    lost_at: Ms,
+    pass: u64,
+    rows: BTreeMap<(Arc<str>, Place), Dated>,
+}
+
+impl Check<'_> {
+    /// Every promise about time lag and status that holds at any instant.
+    pub(super) fn behind(&self) -> Verdict {
+        self.time_lag_goes_with_lag()?;
+        self.time_lags_agree()?;
+        self.statuses_agree()?;
+        for ([group, topic, partition], seconds) in self.shown.all(LAG_SECONDS) {
+            if *seconds > 0.0 {
+                let at = place(topic, partition)?;
+                self.was_appended(group, &at, self.appended_at(*seconds))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When the record was appended that is so long unread.
+    fn appended_at(&self, seconds: f64) -> Ms {
+        self.now - whole((seconds * 1000.0).round()).unsigned_abs()
+    }
+
+    fn time_lag_goes_with_lag(&self) -> Verdict {
+        for (key, seconds) in self.shown.all(LAG_SECONDS) {
+            let lag = self.shown.get(LAG, key);
+            if lag.is_none_or(|lag| (lag == 0.0) != (*seconds == 0.0)) {
+                return Err(format!("{key:?}: {seconds} s behind, and a lag of {lag:?}"));
+            }
+            if time_lag(self.seed, key[1]) == TimeLag::Off {
+                return Err(format!("{key:?}: {seconds} s behind, and nobody wants to know"));
+            }
+        }
+        for (key, lag) in self.shown.all(LAG) {
+            let is_wanted = time_lag(self.seed, key[1]) != TimeLag::Off;
+            if *lag == 0.0 && is_wanted && self.shown.get(LAG_SECONDS, key).is_none() {
+                return Err(format!("{key:?} has read all, and no time lag"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Maxima are those of what is shown.
+    fn time_lags_agree(&self) -> Verdict {
+        let (mut by_topic, mut by_group) = (BTreeMap::new(), BTreeMap::new());
+        for ([group, topic, _], seconds) in self.shown.all(LAG_SECONDS) {
+            for most in
+                [by_topic.entry([*group, *topic, ""]).or_insert(0.0), by_group.entry([*group, "", ""]).or_insert(0.0)]
+            {
+                *most = f64::max(*most, *seconds);
+            }
+        }
+        let shown = |name| self.shown.all(&format!("kafka_consumergroup_{name}"));
+        for (name, most) in [("topic_max_lag_seconds", &by_topic), ("max_lag_seconds", &by_group)] {
+            if shown(name) != most {
+                return Err(format!("{name}: {:?}, and the parts say {most:?}", shown(name)));
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds far below 2^53")]
+        let now = EPOCH_MS.saturating_add_unsigned(self.now) as f64 / 1000.0;
+        let behind = by_topic.iter().filter(|(_, most)| **most > 0.0);
+        let expected: BTreeMap<_, f64> = behind.map(|(key, most)| (*key, now - most)).collect();
+        let oldest = shown("oldest_unread_timestamp_seconds");
+        let is_near = |(a, b): ((&[&str; 3], &f64), (&[&str; 3], &f64))| a.0 == b.0 && (a.1 - b.1).abs() < 0.001;
+        if oldest.len() != expected.len() || !oldest.iter().zip(&expected).all(is_near) {
+            return Err(format!("oldest unread at {oldest:?}, and the time lags say {expected:?}"));
+        }
+        Ok(())
+    }
+
+    fn statuses_agree(&self) -> Verdict {
+        let (lags, statuses) = (self.shown.all(LAG), self.shown.all(PARTITION_STATUS));
+        if !lags.keys().eq(statuses.keys()) {
+            return Err(format!("lags {lags:?}, and statuses {statuses:?}"));
+        }
+        let mut groups: BTreeMap<[&str; 3], f64> = BTreeMap::new();
+        for ((key, status), lag) in statuses.iter().zip(lags.values()) {
+            if ![1.0, 2.0, 4.0, 5.0, 6.0].contains(status) || (*lag == 0.0 && *status != 1.0) {
+                return Err(format!("{key:?}: a status of {status} with a lag of {lag}"));
+            }
+            let worst = groups.entry([key[0], "", ""]).or_insert(1.0);
+            *worst = worst.max(status.min(3.0));
+        }
+        let shown = self.shown.all("kafka_consumergroup_status");
+        if *shown != groups { Err(format!("status {shown:?}, and the partitions say {groups:?}")) } else { Ok(()) }
+    }
+
+    /// The shown time lies where the record came that the group had not read lately.
+    fn was_appended(&self, group: &str, at: &Place, shown: Ms) -> Verdict {
+        self.is_of_this_life(at, shown).map_err(|fault| format!("{group}: {fault}"))?;
+        let records = self.unread_since(group, at, self.oldest());
+        let method = time_lag(self.seed, &at.0);
+        let by_history = |records: &[i64]| records.iter().any(|record| self.is_told_by_ends(at, *record, shown));
+        let by_broker = |records: &[i64], slack| {
+            records.iter().any(|record| self.came(at, *record, shown, shown + TOLERANCE + slack))
+        };
+        let lately = || self.unread_since(group, at, self.oldest().saturating_sub(STANDS));
+        let told = || self.told_of_any(at, &lately());
+        let clamped = self.promised.answer;
+        let is_true = match method {
+            TimeLag::Off => false,
+            TimeLag::History => by_history(&records),
+            TimeLag::Broker => by_broker(&told(), 0),
+            TimeLag::Auto => {
+                by_history(&records) || by_broker(&told(), clamped) || self.is_between(at, &records, &lately(), shown)
+            }
+        };
+        if is_true {
+            return Ok(());
+        }
+        let (age, evidence) = (self.now - shown, self.evidence(group, at));
+        let came: Vec<_> = records.iter().map(|record| (*record, self.last_came(at, *record))).collect();
+        Err(format!(
+            "{group} on {at:?}: by {method:?} the oldest unread record came {age} ms ago; records and how long ago \
+             they came: {came:?}; memory lost {} ms ago; {evidence}",
+            self.now - self.lost_at
+        ))
+    }
+
+    /// Nothing is shown of a topic that was there before one of its name, once it is known that there is another.
+    fn is_of_this_life(&self, at: &Place, shown: Ms) -> Verdict {
+        let Some([former, last]) = self.received.ids.get(&at.0) else { return Ok(()) };
+        let Some(life) = self.cluster.life(&at.0).filter(|life| life.id == last.life) else { return Ok(()) };
+        let is_known = former.life != 0 && last.pass < self.pass;
+        if is_known && shown + self.promised.answer < life.born {
+            let (before, known) = (life.born - shown, self.now - last.at);
+            return Err(format!("{at:?}: {before} ms before the topic was created, as is known for {known} ms"));
+        }
+        Ok(())
+    }
+
+    /// The oldest records that the group may have had left to read, as it was told since then.
+    fn unread_since(&self, group: &str, at: &Place, since: Ms) -> Vec<i64> {
+        let lately = |told: Option<&std::collections::VecDeque<Told>>| {
+            let told: Vec<Told> =
+                told.into_iter().flatten().rev().take_while(|told| told.at >= since).copied().collect();
+            told.into_iter().map(|told| told.value).collect::<Vec<_>>()
+        };
+        let commits = lately(self.received.commits.get(&(Arc::from(group), at.clone())));
+        let mut starts = lately(self.received.starts.get(at));
+        let before = self.received.starts.get(at).into_iter().flatten().rev().find(|told| told.at < since);
+        starts.extend(before.map(|told| told.value).into_iter().chain([0]));
+        let mut records: Vec<i64> =
+            commits.iter().flat_map(|commit| starts.iter().map(|start| *commit.max(start))).collect();
+        records.sort_unstable();
+        records.dedup();
+        records
+    }
+
+    /// The records about which the broker may have been asked for this group or another one, from the first of these to the
+    /// last: what is told of a later record than was known of is taken, whoever wanted to know.
+    fn told_of_any(&self, at: &Place, own: &[i64]) -> Vec<i64> {
+        let groups = self.received.commits.keys().filter(|(_, of)| of == at);
+        let since = self.oldest().saturating_sub(STANDS);
+        let mut records: Vec<i64> = groups.flat_map(|(group, _)| self.unread_since(group, at, since)).collect();
+        records.retain(|record| own.first().is_some_and(|first| first <= record) && own.last() >= Some(record));
+        records.sort_unstable();
+        records.dedup();
+        records
+    }
+
+    /// Whether two readings of the end with the record between them lie around the time, as far as they are remembered.
+    fn is_told_by_ends(&self, at: &Place, record: i64, shown: Ms) -> bool {
+        let thinned = YOUNG + (self.now - shown) / PART_OF_AGE;
+        let (from, to) = (shown.saturating_sub(thinned), shown + thinned + self.promised.answer);
+        let readings = self.readings(at);
+        let first = readings.partition_point(|told| told.at < from).saturating_sub(1);
+        let mut pairs = readings[first..].windows(2).take_while(|pair| pair[0].at <= to);
+        pairs.any(|pair| pair[0].value <= record && record < pair[1].value)
+    }
+
+    fn readings(&self, at: &Place) -> &[Told] {
+        self.received.readings.get(at).map_or(&[], Vec::as_slice)
+    }
+
+    fn logs(&self, at: &Place) -> impl Iterator<Item = &History<Log>> {
+        let place = usize::try_from(at.1).unwrap_or(usize::MAX);
+        let lives = self.cluster.topics.get(&at.0).into_iter().flatten();
+        lives.filter_map(move |life| Some(&life.partitions.get(place)?.log))
+    }
+
+    /// Whether the record, or the first that was left of the log after it was deleted, came in that time.
+    fn came(&self, at: &Place, record: i64, from: Ms, to: Ms) -> bool {
+        self.logs(at).any(|log| {
+            let comes = |record: i64| {
+                let mut ends = log.spans(from, to).filter(|(since, ..)| *since >= from);
+                ends.any(|(since, _, now)| {
+                    log.at(since - 1).map_or(0, |before| before.end) <= record && record < now.end
+                })
+            };
+            let since = self.oldest().saturating_sub(STANDS);
+            comes(record) || log.during(since, self.now).any(|now| now.start > record && comes(now.start))
+        })
+    }
+
+    /// How long ago the record came.
+    fn last_came(&self, at: &Place, record: i64) -> Option<Ms> {
+        self.logs(at)
+            .filter_map(|log| {
+                let points: Vec<(Ms, Log)> = log.points().collect();
+                let before = |place: usize| place.checked_sub(1).map_or(0, |place| points[place].1.end);
+                let came =
+                    (0..points.len()).rev().find(|place| before(*place) <= record && record < points[*place].1.end);
+                came.map(|place| self.now - points[place].0)
+            })
+            .min()
+    }
+
+    /// Whether the time lies between those of a record that was unread lately and of the first end past the oldest one that
+    /// was seen: where a guess may lie until the broker tells.
+    fn is_between(&self, at: &Place, records: &[i64], lately: &[i64], shown: Ms) -> bool {
+        let (Some(first), Some(last)) = (lately.first(), records.last()) else { return false };
+        let reached = shown + TOLERANCE + self.promised.answer;
+        let had_come = self.logs(at).any(|log| log.during(0, reached).any(|log| log.end > *first));
+        let thinned = YOUNG + (self.now - shown) / PART_OF_AGE;
+        let readings = self.readings(at);
+        let seen = readings.partition_point(|told| told.at < self.lost_at);
+        let mut past = readings[seen..].iter().skip_while(|told| told.at + thinned < shown);
+        // The first reading past the record is no earlier than the time shown; after a fall of the end all begins anew.
+        let by = past.any(|told| told.value > *last);
+        had_come && by && !self.was_past(&readings[seen..], *last, shown.saturating_sub(thinned))
+    }
+
+    /// Whether the end was seen past a record at every reading from some time on.
+    fn was_past(&self, readings: &[Told], record: i64, by: Ms) -> bool {
+        readings.iter().find(|told| told.value > record).is_some_and(|told| told.at < by)
+            && readings.windows(2).all(|pair| pair[0].value <= pair[1].value)
+    }
+
+    /// While a commit stands, the time of its record does not go back by a change of method.
+    pub(super) fn time_does_not_go_back(&self, methods: &Methods, seen: &mut SeenBehind) -> Verdict {
+        let mut rows = BTreeMap::new();
+        for ([group, topic, partition], seconds) in self.shown.all(LAG_SECONDS) {
+            let at = place(topic, partition)?;
+            let commit = self.shown.get("kafka_consumergroup_current_offset", &[*group, *topic, *partition]);
+            let Some(commit) = commit.filter(|_| *seconds > 0.0) else { continue };
+            let key = (Arc::from(*group), at);
+            let dated =
+                Dated { commit: whole(commit), at: self.appended_at(*seconds), method: methods.get(&key).copied() };
+            let before = seen.rows.get(&key).filter(|_| seen.lost_at == self.lost_at);
+            if let Some(before) = before.filter(|before| before.commit == dated.commit && before.at > dated.at) {
+                let is_one_life =
+                    !self.received.fell.iter().any(|fall| fall.place.0 == key.1.0 && fall.pass >= seen.pass)
+                        && self.received.ids.get(&key.1.0).is_none_or(|[_, last]| last.pass < seen.pass);
+                let is_corrected = time_lag(self.seed, topic) == TimeLag::Auto
+                    && [before.method, dated.method] == [Some(TimeLagMethod::Broker); 2];
+                if is_one_life && !is_corrected {
+                    let evidence = self.evidence(group, &key.1);
+                    return Err(format!("{key:?}: {before:?} went back to {dated:?}: {evidence}"));
+                }
+            }
+            rows.insert(key, dated);
+        }
+        *seen = SeenBehind { lost_at: self.lost_at, pass: self.pass, rows };
+        Ok(())
+    }
+
+    /// After a time without faults what has stood behind for a while has a time lag, if the broker may be asked.
+    pub(super) fn all_behind_is_dated(&self) -> Verdict {
+        let then = self.now - DATED_WITHIN;
+        for (key, lag) in self.shown.all(LAG) {
+            let at = place(key[1], key[2])?;
+            let asks = matches!(time_lag(self.seed, key[1]), TimeLag::Auto | TimeLag::Broker);
+            let commit = self.cluster.group(key[0]).and_then(|group| group.commits.get(&at));
+            let stood = commit.filter(|commit| commit.since() <= then).and_then(History::now);
+            let end =
+                self.cluster.partition(&at.0, at.1).and_then(|partition| partition.log.at(then)).map(|log| log.end);
+            let was_behind = stood.zip(end).is_some_and(|(commit, end)| commit < end);
+            if asks && was_behind && *lag > MARKER && self.lost_at <= then && self.shown.get(LAG_SECONDS, key).is_none()
+            {
+                let evidence = self.evidence(key[0], &at);
+                return Err(format!("all is well, and how long {key:?} is behind is not known: lag {lag}; {evidence}"));
+            }
+        }
+        Ok(())
+    }
+}
