@@ -102,6 +102,10 @@ impl Dating {
             return None;
         }
         self.appended = self.appended.filter(|known| known.record <= record);
+        if facts.end.is_some_and(|end| record >= end) {
+            // The commit is newer than the end that is known: whether anything is unread, the next end tells.
+            return None;
+        }
         let bracket = facts.partition.timeline.bracket(record);
         if method != TimeLag::Broker
             && let Some(at) = bracket.interpolate(record)
@@ -124,7 +128,9 @@ impl Dating {
     /// Until the broker tells: as if the log had grown evenly from the record whose time is known to where the history
     /// begins. An earlier record's time alone would lag behind a group that reads fast.
     fn guess(&mut self, record: Offset, bracket: &Bracket) {
-        let Some(known) = self.appended.filter(|known| known.record < record) else { return };
+        // What the history told of an earlier record stands: a later guess might have to be taken back when the broker tells.
+        let is_told = |known: &Appended| known.record < record && known.method == TimeLagMethod::Broker;
+        let Some(known) = self.appended.filter(is_told) else { return };
         let told = (known.record, known.at);
         let after = bracket.after.filter(|(offset, _)| *offset >= known.record).unwrap_or(told);
         let line = Bracket { after: Some(after), by: bracket.by };
