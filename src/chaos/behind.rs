@@ -210,7 +210,7 @@ impl Check<'_> {
 
     /// Whether two readings of the end with the record between them lie around the time, as far as they are remembered.
     fn is_told_by_ends(&self, at: &Place, record: i64, shown: Ms) -> bool {
-        let thinned = YOUNG + (self.now - shown) / PART_OF_AGE;
+        let thinned = self.thinned(shown);
         let (from, to) = (shown.saturating_sub(thinned), shown + thinned + self.promised.answer);
         let readings = self.readings(at);
         let first = readings.partition_point(|told| told.at < from).saturating_sub(1);
@@ -228,17 +228,17 @@ impl Check<'_> {
         lives.filter_map(move |life| Some(&life.partitions.get(place)?.log))
     }
 
-    /// Whether the record, or the first that was left of the log after it was deleted, came in that time.
+    /// Whether the record came in that time. Of one that was deleted lately an earlier one's time may be told, that was
+    /// deleted while the broker was asked.
     fn came(&self, at: &Place, record: i64, from: Ms, to: Ms) -> bool {
+        let since = self.oldest().saturating_sub(STANDS);
         self.logs(at).any(|log| {
-            let comes = |record: i64| {
-                let mut ends = log.spans(from, to).filter(|(since, ..)| *since >= from);
-                ends.any(|(since, _, now)| {
-                    log.at(since - 1).map_or(0, |before| before.end) <= record && record < now.end
+            let mut ends = log.spans(from, to).filter(|(since, ..)| *since >= from);
+            let end_before = |since: Ms| log.at(since - 1).map_or(0, |before| before.end);
+            ends.any(|(since, _, now)| end_before(since) <= record && record < now.end)
+                || log.during(since, self.now).any(|now| {
+                    now.start > record && log.at(to).is_some() && log.at(from).is_none_or(|then| then.end <= now.start)
                 })
-            };
-            let since = self.oldest().saturating_sub(STANDS);
-            comes(record) || log.during(since, self.now).any(|now| now.start > record && comes(now.start))
         })
     }
 
@@ -256,24 +256,30 @@ impl Check<'_> {
     }
 
     /// Whether the time lies between those of a record that was unread lately and of the first end past the oldest one that
-    /// was seen: where a guess may lie until the broker tells.
+    /// is remembered: where a guess may lie until the broker tells.
     fn is_between(&self, at: &Place, records: &[i64], lately: &[i64], shown: Ms) -> bool {
-        let (Some(first), Some(last)) = (lately.first(), records.last()) else { return false };
         let reached = shown + TOLERANCE + self.promised.answer;
-        let had_come = self.logs(at).any(|log| log.during(0, reached).any(|log| log.end > *first));
-        let thinned = YOUNG + (self.now - shown) / PART_OF_AGE;
+        let had_come = lately
+            .first()
+            .is_some_and(|first| self.logs(at).any(|log| log.during(0, reached).any(|log| log.end > *first)));
         let readings = self.readings(at);
-        let seen = readings.partition_point(|told| told.at < self.lost_at);
-        let mut past = readings[seen..].iter().skip_while(|told| told.at + thinned < shown);
-        // The first reading past the record is no earlier than the time shown; after a fall of the end all begins anew.
-        let by = past.any(|told| told.value > *last);
-        had_come && by && !self.was_past(&readings[seen..], *last, shown.saturating_sub(thinned))
+        let remembered = &readings[readings.partition_point(|told| told.at < self.begun(&at.0))..];
+        let first_past = |record: &i64| remembered.iter().find(|told| told.value > *record);
+        let thinned = self.thinned(shown);
+        had_come && records.iter().filter_map(first_past).any(|by| shown <= by.at + thinned)
     }
 
-    /// Whether the end was seen past a record at every reading from some time on.
-    fn was_past(&self, readings: &[Told], record: i64, by: Ms) -> bool {
-        readings.iter().find(|told| told.value > record).is_some_and(|told| told.at < by)
-            && readings.windows(2).all(|pair| pair[0].value <= pair[1].value)
+    /// Since when ends of a topic are remembered, at the latest.
+    fn begun(&self, topic: &Arc<str>) -> Ms {
+        let fell = self.received.fell.iter().rev().find(|fall| fall.place.0 == *topic).map(|fall| fall.at);
+        let named = self.received.ids.get(topic).map(|[_, last]| last.at);
+        let unseen = self.received.unseen.get(topic).copied();
+        [fell, named, unseen].into_iter().flatten().fold(self.lost_at, Ms::max)
+    }
+
+    /// How far the readings around a time may be apart beyond those that there were, for not all are remembered.
+    fn thinned(&self, shown: Ms) -> Ms {
+        YOUNG + (self.now - shown) / PART_OF_AGE
     }
 
     /// While a commit stands, the time of its record does not go back by a change of method.
@@ -291,8 +297,9 @@ impl Check<'_> {
                 let is_one_life =
                     !self.received.fell.iter().any(|fall| fall.place.0 == key.1.0 && fall.pass >= seen.pass)
                         && self.received.ids.get(&key.1.0).is_none_or(|[_, last]| last.pass < seen.pass);
-                let is_corrected = time_lag(self.seed, topic) == TimeLag::Auto
-                    && [before.method, dated.method] == [Some(TimeLagMethod::Broker); 2];
+                // What was guessed until the broker told.
+                let is_corrected =
+                    time_lag(self.seed, topic) == TimeLag::Auto && dated.method == Some(TimeLagMethod::Broker);
                 if is_one_life && !is_corrected {
                     let evidence = self.evidence(group, &key.1);
                     return Err(format!("{key:?}: {before:?} went back to {dated:?}: {evidence}"));

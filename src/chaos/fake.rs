@@ -268,7 +268,7 @@ fn metadata(asked: &mut Asked<'_>, broker: BrokerId) -> Result<ClusterMetadata, 
     let mut topics = Vec::new();
     for name in names {
         // Who does not show a topic says that there is none.
-        asked.news.push(News::NoLeaders(name.clone()));
+        asked.news.push(News::NoLeaders(name.clone(), asked.now));
         let Ok(error) = asked.row() else { continue };
         let Some(life) = asked.scene.cluster.life_at(&name, then) else { continue };
         asked.news.pop();

@@ -37,7 +37,7 @@ pub(super) enum News {
     /// The metadata named this leader.
     Leader(Place, Ms, Option<BrokerId>),
     /// The metadata did not show this topic.
-    NoLeaders(Arc<str>),
+    NoLeaders(Arc<str>, Ms),
     /// The metadata showed these topics.
     Topics(BTreeSet<Arc<str>>),
     /// A broker listed these groups.
@@ -68,6 +68,8 @@ pub(super) struct Received {
     pub(super) leaders: BTreeMap<Place, (Ms, Option<BrokerId>)>,
     /// When each topic's id was first told that is its last, and the one before, which may be none (0).
     pub(super) ids: BTreeMap<Arc<str>, [Told; 2]>,
+    /// When the metadata last did not show a topic.
+    pub(super) unseen: BTreeMap<Arc<str>, Ms>,
     /// Ends that were lower than those before.
     pub(super) fell: VecDeque<Fall>,
     /// The topics in the last metadata, and in the one before.
@@ -113,7 +115,10 @@ impl Received {
                 }
                 News::StableEnd(place, told) => keep(&mut self.stable_ends, place, told),
                 News::Commit(group, place, told) => keep(&mut self.commits, (group, place), told),
-                News::NoLeaders(topic) => self.leaders.retain(|place, _| place.0 != topic),
+                News::NoLeaders(topic, at) => {
+                    self.leaders.retain(|place, _| place.0 != topic);
+                    self.unseen.insert(topic, at);
+                }
                 News::Topics(topics) => {
                     self.topics.swap(0, 1);
                     self.topics[0] = topics;

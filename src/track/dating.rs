@@ -87,10 +87,12 @@ impl Dating {
         }
     }
 
-    /// A later record was not appended earlier: methods may differ, time does not go back.
+    /// A later record was not appended earlier: methods may differ, time does not go back. What the broker tells of the
+    /// very record that was guessed about corrects it.
     fn learn(&mut self, told: Appended) {
+        let corrects = |known: &Appended| known.is_guess && told.method == TimeLagMethod::Broker;
         let is_bound =
-            |known: &Appended| known.record < told.record || (known.record == told.record && !known.is_guess);
+            |known: &Appended| known.record < told.record || (known.record == told.record && !corrects(known));
         let floor = self.appended.filter(is_bound).map(|known| known.at);
         self.appended = Some(Appended { at: floor.map_or(told.at, |floor| told.at.max(floor)), ..told });
     }
@@ -102,8 +104,8 @@ impl Dating {
             return None;
         }
         self.appended = self.appended.filter(|known| known.record <= record);
-        if facts.end.is_some_and(|end| record >= end) {
-            // The commit is newer than the end that is known: whether anything is unread, the next end tells.
+        if facts.end.is_some_and(|end| end <= record) {
+            // The commit is younger than the end. The lag is that of the commit before, and so is what is known.
             return None;
         }
         let bracket = facts.partition.timeline.bracket(record);
@@ -254,6 +256,17 @@ mod tests {
         row.told(offset(50_000), at(5000), &facts(&partition, 50_000, 10_101), TimeLag::Auto);
         row.told(offset(20_000), at(2000), &facts(&partition, 50_000, 10_102), TimeLag::Auto);
         assert_eq!(shown(&row), Some(5000));
+    }
+
+    #[test]
+    fn while_the_end_is_older_than_the_commit_what_is_known_stands_and_nothing_is_asked() {
+        let (partition, mut row) = (partition(), Dating::default());
+        for method in [TimeLag::History, TimeLag::Auto, TimeLag::Broker] {
+            let _question = row.date(&facts(&partition, 100_055, 10_028), method);
+            row.told(offset(100_055), at(10_005), &facts(&partition, 100_055, 10_029), method);
+            assert!(row.date(&facts(&partition, 101_000, 10_060), method).is_none(), "{method:?}");
+            assert_eq!(shown(&row), Some(10_005), "{method:?}");
+        }
     }
 
     #[test]
