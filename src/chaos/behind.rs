@@ -21,6 +21,8 @@ const TOLERANCE: Ms = 1_001;
 /// What a broker told stands while it is asked about a later record: for five questions of a minute each at most, and the
 /// time until the group is looked at again after each.
 const STANDS: Ms = 5 * 60_000;
+/// A fall of the end is seen within this, where a broker answers searches.
+const FALL_IS_SEEN: Ms = 60_000;
 /// A history that is full keeps fewer points the older they are.
 const PART_OF_AGE: Ms = 4;
 /// And of the young ones not all.
@@ -141,7 +143,8 @@ impl Check<'_> {
         let method = time_lag(self.seed, &at.0);
         let by_history = |records: &[i64]| records.iter().any(|record| self.is_told_by_ends(at, *record, shown));
         let by_broker = |records: &[i64], slack| {
-            records.iter().any(|record| self.came(at, *record, shown, shown + TOLERANCE + slack))
+            self.fell_lately(at)
+                || records.iter().any(|record| self.came(at, *record, shown, shown + TOLERANCE + slack))
         };
         let lately = || self.unread_since(group, at, self.oldest().saturating_sub(STANDS));
         let told = || self.told_of_any(at, &lately());
@@ -239,6 +242,14 @@ impl Check<'_> {
                 || log.during(since, self.now).any(|now| {
                     now.start > record && log.at(to).is_some() && log.at(from).is_none_or(|then| then.end <= now.start)
                 })
+        })
+    }
+
+    /// Whether the log lost its tail while the broker may have been asked, and no end has told of it yet.
+    fn fell_lately(&self, at: &Place) -> bool {
+        self.logs(at).any(|log| {
+            let ends: Vec<i64> = log.during(self.now - FALL_IS_SEEN, self.now).map(|log| log.end).collect();
+            ends.windows(2).any(|newer_first| newer_first[0] < newer_first[1])
         })
     }
 
