@@ -119,6 +119,7 @@ impl Ends {
         while self.seen.len() >= capacity.max(1) {
             self.seen.pop_front();
         }
+        self.seen.reserve_exact(capacity.saturating_sub(self.seen.len()));
         self.seen.push_back((end.into(), at));
     }
 
