@@ -112,8 +112,9 @@ impl Check<'_> {
         let behind = by_topic.iter().filter(|(_, most)| **most > 0.0);
         let expected: BTreeMap<_, f64> = behind.map(|(key, most)| (*key, now - most)).collect();
         let oldest = shown("oldest_unread_timestamp_seconds");
-        let is_near = |(a, b): ((&[&str; 3], &f64), (&[&str; 3], &f64))| a.0 == b.0 && (a.1 - b.1).abs() < 0.001;
-        if oldest.len() != expected.len() || !oldest.iter().zip(&expected).all(is_near) {
+        let mut pairs = oldest.iter().zip(&expected);
+        let agree = pairs.all(|((key, at), (wanted, time))| key == wanted && (at - time).abs() < 0.001);
+        if oldest.len() != expected.len() || !agree {
             return Err(format!("oldest unread at {oldest:?}, and the time lags say {expected:?}"));
         }
         Ok(())
