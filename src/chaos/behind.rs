@@ -1,6 +1,6 @@
 //! Whether what is said of time lag and of status agrees with the rest of the scrape, and with when records came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::check::{Check, Verdict, place, whole};
@@ -183,20 +183,17 @@ impl Check<'_> {
 
     /// The oldest records that the group may have had left to read, as it was told since then.
     fn unread_since(&self, group: &str, at: &Place, since: Ms) -> Vec<i64> {
-        let lately = |told: Option<&std::collections::VecDeque<Told>>| {
-            let told: Vec<Told> =
-                told.into_iter().flatten().rev().take_while(|told| told.at >= since).copied().collect();
-            told.into_iter().map(|told| told.value).collect::<Vec<_>>()
+        let lately = |told: Option<&VecDeque<Told>>| {
+            let told = told.into_iter().flatten().rev().take_while(|told| told.at >= since);
+            told.map(|told| told.value).collect::<BTreeSet<i64>>()
         };
         let commits = lately(self.received.commits.get(&(Arc::from(group), at.clone())));
         let mut starts = lately(self.received.starts.get(at));
         let before = self.received.starts.get(at).into_iter().flatten().rev().find(|told| told.at < since);
         starts.extend(before.map(|told| told.value).into_iter().chain([0]));
-        let mut records: Vec<i64> =
+        let records: BTreeSet<i64> =
             commits.iter().flat_map(|commit| starts.iter().map(|start| *commit.max(start))).collect();
-        records.sort_unstable();
-        records.dedup();
-        records
+        records.into_iter().collect()
     }
 
     /// The records about which the broker may have been asked for this group or another one, from the first of these to the

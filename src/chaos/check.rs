@@ -178,7 +178,8 @@ impl Check<'_> {
                 let mut starts = starts.iter().rev().filter(|start| {
                     start.at >= oldest_start
                         && (stood_still || start.at <= end.at.max(commit.at))
-                        && self.is_same_life(&at.0, start, end)
+                        // It may be the commit's rather than the end's, when the topic came anew between those two.
+                        && (start.life == commit.life || self.is_same_life(&at.0, start, end))
                 });
                 starts.any(|start| {
                     let mut ends = self.readable_ends(at, end);
