@@ -118,7 +118,7 @@ impl RowTrack {
                     ring.push(Commit::new(offset, at, Some(Messages(0))), capacity, Duration::ZERO);
                 }
                 self.ring = Some(Box::new(ring));
-            } else if facts.lag.is_some() && facts.counts {
+            } else if facts.lag.is_some() && (facts.counts || self.stored == 0) {
                 self.count(settings);
             }
         }
