@@ -229,17 +229,15 @@ impl Check<'_> {
         lives.filter_map(move |life| Some(&life.partitions.get(place)?.log))
     }
 
-    /// Whether the record came in that time. Of one that was deleted lately an earlier one's time may be told, that was
-    /// deleted while the broker was asked.
+    /// Whether the record came in that time. Of one that was deleted an earlier one's time may be told, that was deleted
+    /// while the broker was asked.
     fn came(&self, at: &Place, record: i64, from: Ms, to: Ms) -> bool {
-        let since = self.oldest().saturating_sub(STANDS);
         self.logs(at).any(|log| {
             let mut ends = log.spans(from, to).filter(|(since, ..)| *since >= from);
             let end_before = |since: Ms| log.at(since - 1).map_or(0, |before| before.end);
+            let start = log.now().start;
             ends.any(|(since, _, now)| end_before(since) <= record && record < now.end)
-                || log.during(since, self.now).any(|now| {
-                    now.start > record && log.at(to).is_some() && log.at(from).is_none_or(|then| then.end <= now.start)
-                })
+                || (start > record && log.at(to).is_some() && log.at(from).is_none_or(|then| then.end <= start))
         })
     }
 
