@@ -38,7 +38,7 @@ pub(super) type Methods = BTreeMap<(Arc<str>, Place), TimeLagMethod>;
 /// What was shown of a group on a partition at the last check.
 #[derive(Debug)]
 struct Dated {
-    commit: i64,
+    commit: Option<i64>,
     at: Ms,
     method: Option<TimeLagMethod>,
 }
@@ -57,14 +57,7 @@ impl Check<'_> {
     pub(super) fn behind(&self) -> Verdict {
         self.time_lag_goes_with_lag()?;
         self.time_lags_agree()?;
-        self.statuses_agree()?;
-        for ([group, topic, partition], seconds) in self.shown.all(LAG_SECONDS) {
-            if *seconds > 0.0 {
-                let at = place(topic, partition)?;
-                self.was_appended(group, &at, self.appended_at(*seconds))?;
-            }
-        }
-        Ok(())
+        self.statuses_agree()
     }
 
     /// When the record was appended that is so long unread.
@@ -138,7 +131,6 @@ impl Check<'_> {
 
     /// The shown time lies where the record came that the group had not read lately.
     fn was_appended(&self, group: &str, at: &Place, shown: Ms) -> Verdict {
-        self.is_of_this_life(at, shown).map_err(|fault| format!("{group}: {fault}"))?;
         let records = self.unread_since(group, at, self.oldest());
         let method = time_lag(self.seed, &at.0);
         let by_history = |records: &[i64]| records.iter().any(|record| self.is_told_by_ends(at, *record, shown));
@@ -228,17 +220,15 @@ impl Check<'_> {
         lives.filter_map(move |life| Some(&life.partitions.get(place)?.log))
     }
 
-    /// Whether the record came in that time. Of one that was deleted lately an earlier one's time may be told, that was
-    /// deleted while the broker was asked.
+    /// Whether the record came in that time. Of one that was deleted an earlier one's time may be told, that was deleted
+    /// while the broker was asked.
     fn came(&self, at: &Place, record: i64, from: Ms, to: Ms) -> bool {
-        let since = self.oldest().saturating_sub(STANDS);
         self.logs(at).any(|log| {
             let mut ends = log.spans(from, to).filter(|(since, ..)| *since >= from);
             let end_before = |since: Ms| log.at(since - 1).map_or(0, |before| before.end);
+            let start = log.now().start;
             ends.any(|(since, _, now)| end_before(since) <= record && record < now.end)
-                || log.during(since, self.now).any(|now| {
-                    now.start > record && log.at(to).is_some() && log.at(from).is_none_or(|then| then.end <= now.start)
-                })
+                || (start > record && log.at(to).is_some() && log.at(from).is_none_or(|then| then.end <= start))
         })
     }
 
@@ -290,33 +280,39 @@ impl Check<'_> {
         YOUNG + (self.now - shown) / PART_OF_AGE
     }
 
-    /// While a commit stands, the time of its record does not go back by a change of method.
-    pub(super) fn time_does_not_go_back(&self, methods: &Methods, seen: &mut SeenBehind) -> Verdict {
+    /// What is shown is true, and does not go back by a change of method while a commit stands.
+    pub(super) fn time_lags_are_true(&self, methods: &Methods, seen: &mut SeenBehind) -> Verdict {
         let mut rows = BTreeMap::new();
-        for ([group, topic, partition], seconds) in self.shown.all(LAG_SECONDS) {
-            let at = place(topic, partition)?;
-            let commit = self.shown.get("kafka_consumergroup_current_offset", &[*group, *topic, *partition]);
-            let Some(commit) = commit.filter(|_| *seconds > 0.0) else { continue };
+        let behind = self.shown.all(LAG_SECONDS).iter().filter(|(_, seconds)| **seconds > 0.0);
+        for ([group, topic, partition], seconds) in behind {
+            let (at, shown) = (place(topic, partition)?, self.appended_at(*seconds));
+            self.is_of_this_life(&at, shown).map_err(|fault| format!("{group}: {fault}"))?;
+            let commit = self.shown.get("kafka_consumergroup_current_offset", &[*group, *topic, *partition]).map(whole);
             let key = (Arc::from(*group), at);
-            let dated =
-                Dated { commit: whole(commit), at: self.appended_at(*seconds), method: methods.get(&key).copied() };
-            let before = seen.rows.get(&key).filter(|_| seen.lost_at == self.lost_at);
-            if let Some(before) = before.filter(|before| before.commit == dated.commit && before.at > dated.at) {
-                let is_one_life =
-                    !self.received.fell.iter().any(|fall| fall.place.0 == key.1.0 && fall.pass >= seen.pass)
-                        && self.received.ids.get(&key.1.0).is_none_or(|[_, last]| last.pass < seen.pass);
-                // What was guessed until the broker told.
-                let is_corrected =
-                    time_lag(self.seed, topic) == TimeLag::Auto && dated.method == Some(TimeLagMethod::Broker);
-                if is_one_life && !is_corrected {
-                    let evidence = self.evidence(group, &key.1);
-                    return Err(format!("{key:?}: {before:?} went back to {dated:?}: {evidence}"));
-                }
+            let dated = Dated { commit, at: shown, method: methods.get(&key).copied() };
+            let before = seen.rows.get(&key).filter(|before| seen.lost_at == self.lost_at && before.commit == commit);
+            // What was true of a commit stays so.
+            if commit.is_none() || before.is_none_or(|before| before.at != shown) {
+                self.was_appended(group, &key.1, shown)?;
+            }
+            if let Some(before) = before.filter(|before| commit.is_some() && before.at > shown)
+                && !self.may_go_back(topic, &dated, seen)
+            {
+                let evidence = self.evidence(group, &key.1);
+                return Err(format!("{key:?}: {before:?} went back to {dated:?}: {evidence}"));
             }
             rows.insert(key, dated);
         }
         *seen = SeenBehind { lost_at: self.lost_at, pass: self.pass, rows };
         Ok(())
+    }
+
+    /// What was guessed until the broker told may be corrected, and another life of the topic begins anew.
+    fn may_go_back(&self, topic: &str, dated: &Dated, seen: &SeenBehind) -> bool {
+        let fell = self.received.fell.iter().any(|fall| *fall.place.0 == *topic && fall.pass >= seen.pass);
+        let is_other = self.received.ids.get(topic).is_some_and(|[_, last]| last.pass >= seen.pass);
+        let is_corrected = time_lag(self.seed, topic) == TimeLag::Auto && dated.method == Some(TimeLagMethod::Broker);
+        fell || is_other || is_corrected
     }
 
     /// After a time without faults what has stood behind for a while has a time lag, if the broker may be asked.

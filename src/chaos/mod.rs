@@ -28,7 +28,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use run::run;
 
 /// Virtual hours that each seed is played for.
-const HOURS: u64 = 5;
+const HOURS: u64 = 4;
 
 fn hours() -> u64 {
     std::env::var("CHAOS_HOURS").ok().and_then(|hours| hours.parse().ok()).unwrap_or(HOURS)

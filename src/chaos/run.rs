@@ -230,7 +230,7 @@ impl Stage {
         check.all().and_then(|()| check.nothing_vanished(&mut self.seen.lock().unwrap())).map_err(at)?;
         let snapshot = self.source.snapshot.load_full();
         let methods = snapshot.map(|snapshot| methods(&snapshot, self.clock.now().wall)).unwrap_or_default();
-        check.time_does_not_go_back(&methods, &mut self.seen_behind.lock().unwrap()).map_err(at)?;
+        check.time_lags_are_true(&methods, &mut self.seen_behind.lock().unwrap()).map_err(at)?;
         more(&check).map_err(at)
     }
 

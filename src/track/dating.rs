@@ -259,6 +259,24 @@ mod tests {
     }
 
     #[test]
+    fn a_history_that_comes_to_tell_a_guessed_record_does_not_turn_its_time_back() {
+        let mut partition = PartitionTrack::default();
+        [(10_000, 1000), (20_000, 1100)]
+            .iter()
+            .for_each(|(end, second)| partition.timeline.observe(offset(*end), at(*second)));
+        let mut row = Dating::default();
+        let asked = row.date(&facts(&partition, 12_000, 1100), TimeLag::Auto);
+        row.told(offset(12_000), at(1090), &facts(&partition, 12_000, 1101), TimeLag::Auto);
+        row.date(&facts(&partition, 15_000, 1102), TimeLag::Auto);
+        let guess = shown(&row).unwrap();
+        assert!(asked.is_some() && guess > 1090, "{guess}: the history alone would say 1050");
+        // So much later it is good enough.
+        assert!(row.date(&facts(&partition, 15_000, 3000), TimeLag::Auto).is_none());
+        let told = row.appended.map(|known| (known.at.0 / 1000, known.method));
+        assert_eq!(told, Some((guess, TimeLagMethod::History)));
+    }
+
+    #[test]
     fn while_the_end_is_older_than_the_commit_what_is_known_stands_and_nothing_is_asked() {
         let (partition, mut row) = (partition(), Dating::default());
         for method in [TimeLag::History, TimeLag::Auto, TimeLag::Broker] {
