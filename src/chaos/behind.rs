@@ -21,6 +21,8 @@ const TOLERANCE: Ms = 1_001;
 /// What a broker told stands while it is asked about a later record: for five questions of a minute each at most, and the
 /// time until the group is looked at again after each.
 const STANDS: Ms = 5 * 60_000;
+/// What is behind is read so often, where it can be.
+const READ_APART: Ms = 60_000;
 /// A fall of the end is seen within this, where a broker answers searches.
 const FALL_IS_SEEN: Ms = 60_000;
 /// A history that is full keeps fewer points the older they are.
@@ -138,8 +140,9 @@ impl Check<'_> {
             self.fell_lately(at)
                 || records.iter().any(|record| self.came(at, *record, shown, shown + TOLERANCE + slack))
         };
-        let lately = || self.unread_since(group, at, self.oldest().saturating_sub(STANDS));
-        let told = || self.told_of_any(at, &lately());
+        let stands_since = self.stands_since(group, at);
+        let lately = || self.unread_since(group, at, stands_since);
+        let told = || self.told_of_any(at, &lately(), stands_since);
         let clamped = self.promised.answer;
         let is_true = match method {
             TimeLag::Off => false,
@@ -188,11 +191,25 @@ impl Check<'_> {
         records.into_iter().collect()
     }
 
+    /// Since when what the broker told may stand: while no lag is known, nobody asks it.
+    fn stands_since(&self, group: &str, at: &Place) -> Ms {
+        let commits = self.received.commits.get(&(Arc::from(group), at.clone()));
+        let passes: BTreeSet<u64> = commits.into_iter().flatten().map(|told| told.pass).collect();
+        let (mut left, mut until) = (STANDS + (self.now - self.oldest()), self.now);
+        for told in self.readings(at).iter().rev().filter(|told| passes.contains(&told.pass)) {
+            left = left.saturating_sub((until - told.at).min(READ_APART));
+            until = told.at;
+            if left == 0 {
+                return until.saturating_sub(READ_APART);
+            }
+        }
+        0
+    }
+
     /// The records about which the broker may have been asked for this group or another one, from the first of these to the
     /// last: what is told of a later record than was known of is taken, whoever wanted to know.
-    fn told_of_any(&self, at: &Place, own: &[i64]) -> Vec<i64> {
+    fn told_of_any(&self, at: &Place, own: &[i64], since: Ms) -> Vec<i64> {
         let groups = self.received.commits.keys().filter(|(_, of)| of == at);
-        let since = self.oldest().saturating_sub(STANDS);
         let mut records: Vec<i64> = groups.flat_map(|(group, _)| self.unread_since(group, at, since)).collect();
         records.retain(|record| own.first().is_some_and(|first| first <= record) && own.last() >= Some(record));
         records.sort_unstable();
@@ -232,12 +249,16 @@ impl Check<'_> {
         })
     }
 
-    /// Whether the log lost its tail while the broker may have been asked, and no end has told of it yet.
+    /// Whether the log lost its tail, or became another, while the broker may have been asked, and nothing has told of it yet.
     fn fell_lately(&self, at: &Place) -> bool {
-        self.logs(at).any(|log| {
-            let ends: Vec<i64> = log.during(self.now - FALL_IS_SEEN, self.now).map(|log| log.end).collect();
-            ends.windows(2).any(|newer_first| newer_first[0] < newer_first[1])
-        })
+        let since = self.now - FALL_IS_SEEN;
+        let lives = self.cluster.topics.get(&at.0).into_iter().flatten();
+        let is_other = lives.filter_map(|life| life.died).any(|died| died >= since);
+        is_other
+            || self.logs(at).any(|log| {
+                let ends: Vec<i64> = log.during(since, self.now).map(|log| log.end).collect();
+                ends.windows(2).any(|newer_first| newer_first[0] < newer_first[1])
+            })
     }
 
     /// How long ago the record came.
@@ -262,7 +283,9 @@ impl Check<'_> {
             .is_some_and(|first| self.logs(at).any(|log| log.during(0, reached).any(|log| log.end > *first)));
         let readings = self.readings(at);
         let remembered = &readings[readings.partition_point(|told| told.at < self.begun(&at.0))..];
-        let first_past = |record: &i64| remembered.iter().find(|told| told.value > *record);
+        // Without a reading since then nothing has begun anew yet.
+        let all = readings.iter().rev();
+        let first_past = |record: &i64| remembered.iter().chain(all.clone()).find(|told| told.value > *record);
         let thinned = self.thinned(shown);
         had_come && records.iter().filter_map(first_past).any(|by| shown <= by.at + thinned)
     }
