@@ -245,7 +245,9 @@ impl Check<'_> {
             let end_before = |since: Ms| log.at(since - 1).map_or(0, |before| before.end);
             let start = log.now().start;
             ends.any(|(since, _, now)| end_before(since) <= record && record < now.end)
-                || (start > record && log.at(to).is_some() && log.at(from).is_none_or(|then| then.end <= start))
+                || (start > record
+                    && log.at(to).is_some()
+                    && log.at(from.saturating_sub(1)).is_none_or(|then| then.end <= start))
         })
     }
 

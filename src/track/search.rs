@@ -161,8 +161,9 @@ impl Search {
                 self.raise((at, stamp.max(asked)));
                 self.is_found |= at == self.offset;
             }
-            Some((_, stamp)) if asked.0 <= 0 && self.lower.is_none() => self.first_left = Some(stamp),
-            None if asked.0 <= 0 && self.lower.is_none() => self.has_nothing = true,
+            // Whatever was known before: the first record there is lies past this one, which was deleted.
+            Some((_, stamp)) if asked.0 <= 0 => self.first_left = Some(stamp),
+            None if asked.0 <= 0 => self.has_nothing = true,
             Some(past) => self.sink(Upper { before: asked, mark: Some(past) }),
             None => self.sink(Upper { before: asked, mark: self.end.map(|end| (end, asked)) }),
         }

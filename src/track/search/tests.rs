@@ -123,6 +123,15 @@ fn of_a_record_that_is_gone_the_first_one_left_tells() {
 }
 
 #[test]
+fn a_record_that_is_found_to_be_gone_has_no_time_before_all_time() {
+    let known_before = (offset(20), WallTime(5_000));
+    let mut search = Search::new(offset(30), Some(known_before), None, Some(offset(50)));
+    // Asked for another record of the same log, whose first records are gone by now.
+    search.learn(WallTime(0), Some((offset(40), WallTime(9_000))), NOW);
+    assert_eq!(search.next(NOW), Step::Known(WallTime(9_000)));
+}
+
+#[test]
 fn a_record_of_the_future_is_not_known_before_its_time_unless_the_history_tells() {
     let log = Log(vec![(0, NOW.0 - DAY), (1, NOW.0 + DAY), (2, NOW.0 - 1_000)]);
     let mut search = log.search(2);
