@@ -77,8 +77,13 @@ impl RowTrack {
         if !self.ring.as_ref().is_some_and(|ring| ring.is_timed) {
             self.ring = Some(Box::new(Ring::of_timed()));
         }
+        self.store_timed(Commit::new(offset, at, lag), settings);
+    }
+
+    /// Stores a commit among those with times of their own.
+    fn store_timed(&mut self, commit: Commit, settings: &StatusSettings) {
         if let Some(ring) = &mut self.ring {
-            ring.push(Commit::new(offset, at, lag), usize::from(settings.intervals), settings.commit_distance);
+            ring.push(commit, usize::from(settings.intervals), settings.commit_distance);
             self.stored = u8::try_from(ring.len()).unwrap_or(u8::MAX);
         }
     }
@@ -100,16 +105,15 @@ impl RowTrack {
         };
         let former = self.offset.get();
         self.moved_to(facts.offset, at);
-        let capacity = usize::from(settings.intervals);
-        if let Some(ring) = self.ring.as_mut().filter(|ring| ring.is_timed) {
+        if let Some(ring) = self.ring.as_ref().filter(|ring| ring.is_timed) {
             // The commit itself, with its time, comes by another way; one that does not come that way is still one, as it
             // is while that way is blocked.
             if ring.last().is_some_and(|last| last.offset != facts.offset) {
-                ring.push(Commit::new(facts.offset, at, facts.lag), capacity, settings.commit_distance);
-                self.stored = u8::try_from(ring.len()).unwrap_or(u8::MAX);
+                self.store_timed(Commit::new(facts.offset, at, facts.lag), settings);
             }
             return;
         }
+        let capacity = usize::from(settings.intervals);
         let is_behind = facts.lag.is_some_and(|lag| lag.0 > settings.allowed_lag);
         if self.ring.is_none() {
             if is_behind {

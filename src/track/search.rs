@@ -8,6 +8,7 @@
 //! With `CreateTime` timestamps are the producers': out of order, or ahead of time. What the history of the log's end
 //! knows binds the answer, and one that lies in the future is none.
 
+use super::timeline::on_line;
 use crate::model::{Offset, PartitionId, WallTime};
 use crate::state::TopicIx;
 
@@ -231,13 +232,6 @@ impl Search {
         let (from, to) = (self.below?, self.lower?);
         (from.0 < to.0).then(|| on_line(from, to, self.offset))
     }
-}
-
-/// The time of an offset, at or past the first mark's, on the line through two marks.
-fn on_line((from, low): Mark, (to, high): Mark, offset: Offset) -> WallTime {
-    let (part, whole) = (i128::from(offset.get() - from.get()), i128::from(to.get() - from.get()));
-    let passed = i128::from(high.0.saturating_sub(low.0)).max(0) * part / whole.max(1);
-    plus(low, i64::try_from(passed).unwrap_or(i64::MAX))
 }
 
 fn plus(time: WallTime, milliseconds: i64) -> WallTime {

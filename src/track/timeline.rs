@@ -3,6 +3,7 @@
 //! A point is a run: an end offset, when it was first seen and when it was last seen. A record c was appended after the
 //! last time at which the end was ≤ c, and by the first time at which it was > c.
 
+use super::search::Mark;
 use crate::model::{Offset, WallTime};
 
 /// Points a partition at most: 24 bytes each, so that a partition's history stays below a kilobyte.
@@ -27,22 +28,16 @@ pub struct Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bracket {
     /// The last end at or before the record, and when it was last seen; `None`: the history does not reach so far back.
-    pub after: Option<(Offset, WallTime)>,
+    pub after: Option<Mark>,
     /// The first end past the record, and when it was first seen; `None`: it is not in the log as far as is known.
-    pub by: Option<(Offset, WallTime)>,
+    pub by: Option<Mark>,
 }
 
 impl Bracket {
     /// The time of a record between both ends, as if the log had grown evenly between them.
     #[must_use]
     pub fn interpolate(&self, record: Offset) -> Option<WallTime> {
-        let ((low, after), (high, by)) = (self.after?, self.by?);
-        let (part, whole) = (record.distance_from(low).0, high.distance_from(low).0);
-        #[expect(clippy::cast_precision_loss, reason = "a ratio of offsets and a time in milliseconds below 2^53")]
-        let passed = (part as f64 / whole.max(1) as f64) * by.since(after).as_millis() as f64;
-        #[expect(clippy::cast_possible_truncation, reason = "at most the distance of two points in time")]
-        let passed = passed.round() as i64;
-        Some(WallTime(after.0.saturating_add(passed)))
+        Some(on_line(self.after?, self.by?, record))
     }
 
     /// How far apart both times are: the error is less than that.
@@ -50,6 +45,14 @@ impl Bracket {
     pub fn width(&self) -> Option<std::time::Duration> {
         Some(self.by?.1.since(self.after?.1))
     }
+}
+
+/// The time of an offset, at or past the first mark's, on the line through two marks: to the nearest millisecond.
+pub(super) fn on_line((from, low): Mark, (to, high): Mark, offset: Offset) -> WallTime {
+    let (part, whole) = (i128::from(offset.get() - from.get()), i128::from(to.get() - from.get()).max(1));
+    let span = i128::from(high.0.saturating_sub(low.0)).max(0);
+    let passed = (2 * span * part + whole) / (2 * whole);
+    WallTime(low.0.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)))
 }
 
 /// The history of one partition's end, in one life of its topic.
