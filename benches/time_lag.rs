@@ -167,7 +167,7 @@ fn run(scene: Scene) {
         let applied = Instant::now();
         let mut snapshot = Snapshot::derive(&cluster.world, last.as_ref(), now(pass));
         let derived = Instant::now();
-        snapshot.outlook = tracker.observe(&snapshot, &Named::Fresh);
+        snapshot.set_outlook(tracker.observe(&snapshot, &Named::Fresh));
         let remembered = Instant::now();
         took.entry("apply").or_default().push(applied - begun);
         took.entry("derive").or_default().push(derived - applied);
@@ -179,7 +179,7 @@ fn run(scene: Scene) {
     drop(tracker);
     let tracked = all - HEAP.current_usage();
     if let Some(snapshot) = &mut last {
-        snapshot.outlook = Arc::default();
+        snapshot.set_outlook(Arc::default());
     }
     let outlook = all - tracked - HEAP.current_usage();
     black_box(&last);

@@ -47,7 +47,7 @@ async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
     let mut snapshot = Snapshot::derive(poller.world(), None, clock.now());
     // One pass is little to judge by, but who holds what, and where there is something to read, is known.
     let mut tracker = Tracker::new(cluster::track_settings(cluster, config));
-    snapshot.outlook = tracker.observe(&snapshot, &Named::Fresh);
+    snapshot.set_outlook(tracker.observe(&snapshot, &Named::Fresh));
     for _ in 0..MAX_SEARCHES {
         let questions = tracker.questions();
         if questions.is_empty() {
@@ -56,7 +56,7 @@ async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
         poller.set_time_questions(&questions);
         report.errors.extend(poller.search().await.errors);
         tracker.answer(&poller.take_time_answers());
-        snapshot.outlook = tracker.observe(&snapshot, &Named::Fresh);
+        snapshot.set_outlook(tracker.observe(&snapshot, &Named::Fresh));
     }
     let snapshot = Arc::new(snapshot);
     client.close().await;

@@ -165,7 +165,7 @@ impl ClusterTask {
     fn publish(&self, world: &World, report: &PassReport) {
         let previous = self.source.snapshot.load_full();
         let mut snapshot = Snapshot::derive(world, previous.as_deref(), self.clock.now());
-        snapshot.outlook = self.memory.tracker().observe(&snapshot, &Named::Fresh);
+        snapshot.set_outlook(self.memory.tracker().observe(&snapshot, &Named::Fresh));
         let error = report.errors.first().filter(|_| !world.up).map(|error| Arc::new(error.to_string()));
         self.source.last_error.store(error);
         self.source.connections.store(self.client.broker_stats());

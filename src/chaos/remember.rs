@@ -61,7 +61,7 @@ impl Remembering {
         snapshot: &mut Snapshot,
     ) -> Verdict {
         self.tracker.answer(&poller.take_time_answers());
-        snapshot.outlook = self.tracker.observe(snapshot, &Named::Fresh);
+        snapshot.set_outlook(self.tracker.observe(snapshot, &Named::Fresh));
         let questions = self.tracker.questions();
         poller.set_time_questions(&questions);
         self.tracker.set_period(poller.schedule().period);

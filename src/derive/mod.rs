@@ -6,6 +6,7 @@ mod group;
 mod lag;
 mod outlook;
 mod snapshot;
+mod stamps;
 mod standing;
 mod topic;
 
@@ -14,6 +15,7 @@ pub use group::{GroupMeaning, RowLag, TopicLag};
 pub use lag::{lag, lost};
 pub use outlook::{BehindCounts, GroupOutlook, GroupTopicOutlook, Outlook, RowOutlook, Verdict};
 pub use snapshot::{Freshness, Snapshot};
+pub use stamps::Stamp;
 pub use standing::{Standing, TopicStanding};
 pub use topic::TopicMeaning;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::expiry::valid_until;
+use super::stamps::Stamps;
 use super::{GroupMeaning, Outlook, Standing, TopicMeaning};
 use crate::model::{Instants, MaxAge, Moment, Offset, WallTime};
 use crate::state::{CommitTable, GroupTable, Membership, Reading, Segment, TopicIx, TopicTable, World};
@@ -91,7 +92,9 @@ pub struct Snapshot {
     /// What may be shown.
     pub freshness: Freshness,
     /// What the past says about it.
-    pub outlook: Arc<Outlook>,
+    pub(super) outlook: Arc<Outlook>,
+    /// Which version of everything this shows.
+    pub(super) stamps: Stamps,
     /// Until when all of this may be shown; `None`: for ever.
     valid_until: Option<Moment>,
 }
@@ -117,7 +120,24 @@ impl Snapshot {
         let groups: Vec<Arc<GroupMeaning>> = groups.collect();
         let valid_until = valid_until(world, &groups, &freshness);
         let outlook = previous.map(|previous| previous.outlook.clone()).unwrap_or_default();
-        Self { world: world.clone(), topics, groups, derived_at: now, freshness, outlook, valid_until }
+        let (world, stamps) = (world.clone(), Stamps::default());
+        let mut snapshot = Self { world, topics, groups, derived_at: now, freshness, outlook, stamps, valid_until };
+        snapshot.stamps = Stamps::of(&snapshot, previous, |place| unchanged.topic(place).is_some());
+        snapshot
+    }
+
+    /// What the past says about it.
+    #[must_use]
+    pub fn outlook(&self) -> &Arc<Outlook> {
+        &self.outlook
+    }
+
+    /// Puts what the past says beside the facts.
+    pub fn set_outlook(&mut self, outlook: Arc<Outlook>) {
+        let before = std::mem::replace(&mut self.outlook, outlook);
+        let mut stamps = std::mem::take(&mut self.stamps);
+        stamps.follow(self, &before);
+        self.stamps = stamps;
     }
 
     /// How the groups stand at a time, ordered by name.
@@ -131,7 +151,7 @@ impl Snapshot {
         Standing::of(self, self.place(name)?, now)
     }
 
-    fn place(&self, name: &str) -> Option<usize> {
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
         self.groups.binary_search_by(|group| group.table.name.as_ref().cmp(name)).ok()
     }
 

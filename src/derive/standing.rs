@@ -1,8 +1,8 @@
 //! How a group stands at a given time: its time lag, its verdict and its forecasts, from what is known of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::stamps::said_of;
 use super::{GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
 use crate::model::{GroupStatus, Messages, TimeLagMethod, WallTime};
 use crate::state::{CommitTable, Segment};
@@ -38,8 +38,7 @@ impl<'a> Standing<'a> {
     #[must_use]
     pub fn of(snapshot: &'a Snapshot, place: usize, now: WallTime) -> Option<Self> {
         let group = snapshot.groups.get(place)?;
-        let outlook = snapshot.outlook.groups.get(place).map(AsRef::as_ref);
-        let outlook = outlook.filter(|outlook| Arc::ptr_eq(&outlook.table, &group.table));
+        let outlook = said_of(&snapshot.outlook, group, place).map(AsRef::as_ref);
         Some(Self { group, outlook, intervals: snapshot.outlook.intervals, now })
     }
 

@@ -226,7 +226,7 @@ impl ReplayedCluster {
         };
         let ends: BTreeSet<_> = touched.ends.iter().filter_map(of_topic).flatten().collect();
         let mut snapshot = Snapshot::derive(&self.world, Some(&self.snapshot), now);
-        snapshot.outlook = self.tracker.observe(&snapshot, &Named::Only { ends: &ends, commits: &commits });
+        snapshot.set_outlook(self.tracker.observe(&snapshot, &Named::Only { ends: &ends, commits: &commits }));
         self.snapshot = Arc::new(snapshot);
     }
 }

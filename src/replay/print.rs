@@ -80,7 +80,7 @@ impl<'a> Printed<'a> {
 fn cluster(snapshot: &Snapshot, now: WallTime) -> PrintedCluster<'_> {
     let groups = snapshot.standings(now).map(|standing| (&*standing.group.table.name, group(snapshot, &standing, now)));
     let topics = snapshot.world.topics_by_name().filter_map(|(ix, table)| {
-        let produce_rate = to_thousandth(snapshot.outlook.produce_rate(ix)?);
+        let produce_rate = to_thousandth(snapshot.outlook().produce_rate(ix)?);
         Some((&*table.name, PrintedTopic { produce_rate }))
     });
     PrintedCluster { groups: groups.collect(), topics: topics.collect() }

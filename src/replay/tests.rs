@@ -77,7 +77,7 @@ impl Bench {
             let note = CommitNote { topic, partition: commit.partition, offset: commit.offset, at: commit.at };
             self.tracker.note_commit(&commit.group, note);
         }
-        live.outlook = self.tracker.observe(&live, &Named::Fresh);
+        live.set_outlook(self.tracker.observe(&live, &Named::Fresh));
         self.live = Some(live);
         let text = self.recorder.lines(self.poller.world(), commits, now.wall.0).unwrap();
         let mut lines = Lines::new(text.as_slice());

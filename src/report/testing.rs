@@ -224,6 +224,6 @@ pub(crate) fn snapshot(groups: &[Group]) -> Snapshot {
     let mut groups: Vec<&Group> = groups.iter().collect();
     groups.sort_by_key(|group| group.name);
     let groups = groups.into_iter().map(|group| outlook(&snapshot, group)).collect();
-    snapshot.outlook = Arc::new(Outlook { groups, intervals: 10, ..Outlook::default() });
+    snapshot.set_outlook(Arc::new(Outlook { groups, intervals: 10, ..Outlook::default() }));
     snapshot
 }

@@ -93,7 +93,7 @@ pub(super) fn retention_headroom(snapshot: &Snapshot, standing: &Standing<'_>, s
 /// How many partitions are behind, by how their time lag is known.
 pub(super) fn time_lag_methods(cluster: &ClusterView, samples: &mut Samples<'_>) {
     let Some(snapshot) = cluster.snapshot.as_deref() else { return };
-    let behind = snapshot.outlook.behind;
+    let behind = snapshot.outlook().behind;
     for (method, partitions) in TimeLagMethod::ALL.iter().zip(behind.dated) {
         samples.sample(&[method.as_str()], partitions);
     }

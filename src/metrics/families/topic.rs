@@ -136,7 +136,7 @@ pub(super) fn unknown(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut 
 }
 
 pub(super) fn produce_rate(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
-    if let (Some(rate), Some(_)) = (snapshot.outlook.produce_rate(topic.ix), snapshot.topic(topic.ix).end_sum) {
+    if let (Some(rate), Some(_)) = (snapshot.outlook().produce_rate(topic.ix), snapshot.topic(topic.ix).end_sum) {
         samples.sample(&[&topic.table.name], rate);
     }
 }
