@@ -4,6 +4,7 @@ pub mod catalogue;
 pub mod exposition;
 pub mod families;
 mod own;
+pub mod pieces;
 mod process;
 pub mod reference;
 mod registered;
