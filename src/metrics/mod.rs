@@ -8,6 +8,7 @@ pub mod pieces;
 mod process;
 pub mod reference;
 mod registered;
+pub mod rendering;
 mod tasks;
 mod view;
 
