@@ -13,6 +13,8 @@ use crate::state::{CommitTable, GroupTable, Membership, Reading, Segment, TopicI
 pub struct Freshness {
     /// The time of the snapshot.
     pub now: Moment,
+    /// When the metadata was last read, if ever.
+    pub metadata_at: Option<Moment>,
     /// How old metadata may get.
     pub metadata_max_age: MaxAge,
 }
@@ -27,7 +29,12 @@ impl Freshness {
     /// Whether what the metadata says of a topic may be shown.
     #[must_use]
     pub fn is_placed(&self, table: &TopicTable) -> bool {
-        self.is_fresh(table.metadata_at, self.metadata_max_age)
+        self.placed_at(table).is_some_and(|at| self.is_fresh(at, self.metadata_max_age))
+    }
+
+    /// When the metadata told of a topic last.
+    pub(super) fn placed_at(&self, table: &TopicTable) -> Option<Moment> {
+        table.last_told.or(self.metadata_at)
     }
 
     /// Whether a partition has no leader, as fresh metadata says: its log cannot move.
@@ -103,7 +110,8 @@ impl Snapshot {
     /// Derives a snapshot of the world as it is; `previous` is the one before it.
     #[must_use]
     pub fn derive(world: &World, previous: Option<&Self>, now: Instants) -> Self {
-        let freshness = Freshness { now: now.moment, metadata_max_age: world.metadata_max_age };
+        let freshness =
+            Freshness { now: now.moment, metadata_at: world.metadata_at, metadata_max_age: world.metadata_max_age };
         let unchanged = Unchanged::new(world, previous, now.moment);
         let topics = world.topics.iter().enumerate().map(|(place, table)| {
             let derived = || table.as_ref().map(|table| TopicMeaning::of(table, &freshness)).unwrap_or_default();
