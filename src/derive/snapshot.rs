@@ -118,11 +118,12 @@ impl Snapshot {
             unchanged.topic(place).unwrap_or_else(derived)
         });
         let topics = topics.collect();
+        let is_same = |topic: TopicIx| unchanged.topic(topic.index()).is_some();
         let groups = world.groups.iter().map(|table| {
             let before = previous.and_then(|previous| previous.group(&table.name));
             match before.filter(|before| unchanged.is_group(table, before)) {
                 Some(before) => before.clone(),
-                None => Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness)),
+                None => Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness, &is_same)),
             }
         });
         let groups: Vec<Arc<GroupMeaning>> = groups.collect();

@@ -14,7 +14,8 @@ pub struct Stamp(u64);
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 impl Stamp {
-    fn fresh() -> Self {
+    /// One that was not given before.
+    pub(crate) fn fresh() -> Self {
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
