@@ -1,4 +1,4 @@
-//! Wires the rooms together: the daemon, a single pass, a check of the connections, the demo.
+//! Wires the rooms together: the daemon, a single pass, a check of the connections, the demo and the simulated cluster.
 
 mod check;
 mod cluster;

@@ -104,7 +104,7 @@ class Real(Cluster):
 def build_scrapers(directory):
     """The load, from its one file."""
     binary = os.path.join(directory, "scrapers")
-    subprocess.run(["rustc", "--edition", "2024", "-O", "-o", binary, "benches/scrapers.rs"], check=True)
+    subprocess.run(["rustc", "--edition", "2024", "-O", "-o", binary, "tests/labkit/scrapers.rs"], check=True)
     return binary
 
 
