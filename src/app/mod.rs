@@ -1,4 +1,4 @@
-//! Wires the rooms together: the daemon, a single pass, a check of the connections, the demo.
+//! Wires the rooms together: the daemon, a single pass, a check of the connections, the demo and the simulated cluster.
 
 mod check;
 mod cluster;
@@ -12,6 +12,7 @@ mod poll;
 mod record;
 mod reload;
 mod serve;
+mod simulate;
 mod state_file;
 mod stop;
 mod stream_log;
@@ -23,3 +24,4 @@ pub use once::{Found, snapshot};
 pub use record::{RecordError, RecordLimits, record};
 pub use reload::Reread;
 pub use serve::{ServeError, polling_runtime, serve};
+pub use simulate::{Simulation, SimulationError};

@@ -11,6 +11,7 @@ pub mod output;
 pub mod record;
 pub mod replay;
 pub mod serve;
+pub mod simulate;
 pub mod snapshot;
 
 mod resolve;
@@ -97,6 +98,8 @@ pub enum Command {
     Record(Box<record::RecordArgs>),
     /// Replay recorded observations: print how every group stood, and when.
     Replay(replay::ReplayArgs),
+    /// Run a simulated cluster of any size, to try an exporter's cost on.
+    Simulate(simulate::SimulateArgs),
     /// Print every metric with its type, labels and collector.
     Metrics(metrics::MetricsArgs),
     /// Print a completion script for a shell.

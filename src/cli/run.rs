@@ -10,7 +10,7 @@ use super::metrics::{MetricsArgs, MetricsOutput};
 use super::output::{self, Progress};
 use super::serve::ServeArgs;
 use super::snapshot::{SnapshotArgs, SnapshotOutput};
-use super::{Command, Exit, check, generate, logging, record, replay};
+use super::{Command, Exit, check, generate, logging, record, replay, simulate};
 use crate::app::{self, Found, Reread};
 use crate::config::{Config, ConfigError, LogFormat, LogSettings, Process, Resolved};
 use crate::kafka;
@@ -32,6 +32,7 @@ pub fn run(command: Command) -> Exit {
         Command::Snapshot(args) => snapshot(&args),
         Command::Record(args) => record::run(&args, &SURROUNDINGS),
         Command::Replay(args) => replay::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Metrics(args) => metrics(args),
         Command::Completions(args) => print(&generate::completions(args)),
         Command::Man => generate::man().map_or_else(|error| failed(&error), |page| print(&page)),

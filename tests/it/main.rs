@@ -43,6 +43,7 @@ mod moving;
 mod reload;
 mod replay;
 mod sampling;
+mod scale;
 mod security;
 mod state_file;
 mod status;
