@@ -13,6 +13,8 @@ mod observer;
 mod offsets_topic;
 mod operations;
 mod pending;
+#[cfg(librdkafka_stand_ins)]
+mod places;
 mod pool;
 mod repeats;
 mod settings;
