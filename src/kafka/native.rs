@@ -858,7 +858,6 @@ mod stand_ins {
 
     unsafe extern "C" {
         fn strcmp(a: *const c_char, b: *const c_char) -> c_int;
-        #[expect(non_snake_case, reason = "librdkafka's name")]
         fn __real_rd_kafka_handle_OffsetFetch(
             client: *mut c_void,
             broker: *mut c_void,
@@ -903,7 +902,6 @@ mod stand_ins {
     }
 
     #[unsafe(no_mangle)]
-    #[expect(non_snake_case, reason = "librdkafka's name")]
     #[expect(clippy::too_many_arguments, reason = "librdkafka's signature")]
     unsafe extern "C" fn __wrap_rd_kafka_handle_OffsetFetch(
         client: *mut c_void,
@@ -1025,7 +1023,8 @@ mod tests {
                     let is_there = compare(&list, &key);
                     compare(&other, &key);
                     let name = c_string(&key.0).unwrap();
-                    for list in if is_there && !twice { &[][..] } else { &[&list, &other][..] } {
+                    let lists = if is_there && !twice { Vec::new() } else { vec![&list, &other] };
+                    for list in lists {
                         // SAFETY: list and name are live.
                         unsafe { rd::rd_kafka_topic_partition_list_add(list.ptr(), name.as_ptr(), key.1) };
                     }
