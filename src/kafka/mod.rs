@@ -32,3 +32,7 @@ pub use offsets_topic::{
 pub use operations::{AclOperation, Authorized};
 pub use pool::{KafkaPool, PooledClient};
 pub use settings::{ClientSettings, property_fault};
+
+/// Whether the cost of an OffsetFetch answer grows with its rows. Where the linker cannot mend librdkafka (see build.rs),
+/// it grows with their square.
+pub const IS_OFFSET_FETCH_LINEAR: bool = cfg!(librdkafka_stand_ins);
