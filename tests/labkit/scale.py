@@ -135,6 +135,7 @@ def _first_and_scrapes(options, directory, case, cluster, scrapers, empty):
     began = time.monotonic()
     exporter = Exporter(options.binary, cluster.bootstrap, "{mode: fixed, interval: 1h}", directory, ready=FIRST_PASS_SECONDS)
     try:
+        wait_for("all rows", FIRST_PASS_SECONDS, lambda: True if _rows(exporter) == case.shape.rows else None)
         ready = time.monotonic() - began
         _drain(exporter, "gzip")
         cpu = exporter.process.cpu_seconds()
@@ -151,6 +152,11 @@ def _first_and_scrapes(options, directory, case, cluster, scrapers, empty):
         return result
     finally:
         exporter.stop()
+
+
+def _rows(exporter):
+    """How many group-partitions are served: they come a moment after the pass is counted."""
+    return by_label(exporter.own(), "kafkascope_snapshot_rows", "kind").get("group_partitions")
 
 
 def _drain(exporter, encoding):
