@@ -13,6 +13,8 @@ FIRST_PASS_SECONDS = 300
 READ_BYTES = 1 << 20
 # A line of the family that has one for each committed partition.
 ROW = b"\nkafka_consumergroup_lag{"
+# Otherwise intervals stretch: fewer and larger passes, whose number hangs on their cost.
+NO_BUDGET = "budget: {cpu: 100%, requests_per_second_per_broker: 100000}\n"
 SERIES_OF_A_ROW = "kafka_consumergroup_lag"
 
 
@@ -133,6 +135,7 @@ def _first_and_scrapes(options, directory, case, cluster, scrapers, empty):
     began = time.monotonic()
     exporter = Exporter(options.binary, cluster.bootstrap, "{mode: fixed, interval: 1h}", directory, ready=FIRST_PASS_SECONDS)
     try:
+        wait_for("all rows", FIRST_PASS_SECONDS, lambda: True if _rows(exporter) == case.shape.rows else None)
         ready = time.monotonic() - began
         _drain(exporter, "gzip")
         cpu = exporter.process.cpu_seconds()
@@ -149,6 +152,11 @@ def _first_and_scrapes(options, directory, case, cluster, scrapers, empty):
         return result
     finally:
         exporter.stop()
+
+
+def _rows(exporter):
+    """How many group-partitions are served: they come a moment after the pass is counted."""
+    return by_label(exporter.own(), "kafkascope_snapshot_rows", "kind").get("group_partitions")
 
 
 def _drain(exporter, encoding):
@@ -215,7 +223,7 @@ def _steady(options, directory, case, cluster, scrapers):
     period = options.period * (3 if case.heavy else 1)
     polling = f"{{mode: adaptive, min_interval: {max(1, period // 3)}s, max_interval: {4 * period}s}}"
     warm, steady = (options.warm, options.steady) if not case.heavy else (2 * options.warm, 2 * options.steady)
-    exporter = Exporter(options.binary, cluster.bootstrap, polling, directory, "budget: {cpu: 100%}\n", FIRST_PASS_SECONDS)
+    exporter = Exporter(options.binary, cluster.bootstrap, polling, directory, NO_BUDGET, FIRST_PASS_SECONDS)
     try:
         load = clusters.start_scrapers(scrapers, exporter.port, "gzip", 1, warm + steady + period, period * 1000)
         time.sleep(warm)

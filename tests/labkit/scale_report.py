@@ -15,7 +15,7 @@ def report(options, found):
     yield ""
     yield f"- {datetime.date.today()}; {machine()}"
     yield f"- CPU is that of the exporter's whole process; the simulated cluster is another one. An exporter without a cluster worth the name takes {milliseconds(found['empty']['cpu'])} and {found['empty']['rss_mb']:.1f} MB to start: the first is taken off the first pass"
-    yield f"- First: from the start of the process until the first whole gzip scrape is served. Full: mode fixed, everything is asked for in each of {options.full_passes} passes, with one gzip scrape a pass. Steady: mode adaptive, intervals in proportion to the defaults ({options.period} s between gzip scrapes, three times that for the largest), without a budget of CPU, after {options.warm} s"
+    yield f"- First: from the start of the process until the first whole gzip scrape is served. Full: mode fixed, everything is asked for in each of {options.full_passes} passes, with one gzip scrape a pass. Steady: mode adaptive, intervals in proportion to the defaults ({options.period} s between gzip scrapes, three times that for the largest), without budgets of CPU and requests, after {options.warm} s"
     yield ""
     yield from _passes(cases)
     yield ""
