@@ -3,8 +3,10 @@
 pub mod catalogue;
 pub mod exposition;
 pub mod families;
+pub mod limit;
 mod own;
 mod process;
+mod publish;
 pub mod reference;
 mod registered;
 mod tasks;
@@ -13,4 +15,4 @@ mod view;
 pub use own::{Cache, OwnMetrics, ScrapeTimer, TaskGuard, TaskState};
 pub use process::ProcessMetrics;
 pub use tasks::{Task, TaskView, Tasks};
-pub use view::{ClusterSource, Granularity};
+pub use view::{ByPartition, ClusterSource, Shown};

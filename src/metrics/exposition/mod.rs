@@ -19,4 +19,5 @@ pub use format::Format;
 pub use number::Value;
 pub use registry::RegistryFamilies;
 pub use samples::{Labels, Run, Samples};
+pub(in crate::metrics) use stream::count;
 pub use stream::{ClusterView, Exposition, Selection, View};

@@ -12,7 +12,7 @@ use super::testing::{Sample, parse, render};
 use super::{ClusterView, Exposition, Format, View};
 use crate::derive::Snapshot;
 use crate::metrics::catalogue::ALL;
-use crate::metrics::{ClusterSource, Granularity, OwnMetrics};
+use crate::metrics::{ByPartition, ClusterSource, OwnMetrics};
 use crate::model::{
     Broker, BrokerId, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription, GroupKind, GroupListing,
     GroupState, Instants, KafkaCode, ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId,
@@ -239,12 +239,12 @@ fn before_the_first_pass_a_cluster_is_down_and_its_collectors_have_not_succeeded
 fn coarse_granularity_leaves_out_exactly_the_families_by_partition() {
     let fine = cluster_after(&[told()]);
     let mut coarse = ClusterSource::new(None, Vec::new());
-    coarse.topic_granularity = Granularity::Topic;
-    coarse.group_granularity = Granularity::Topic;
-    coarse.snapshot.store(fine.snapshot.load_full());
+    (coarse.shown.topics, coarse.shown.groups) = (ByPartition::None, ByPartition::None);
+    let coarse = Arc::new(coarse);
+    coarse.take_over(&fine);
     let parsed = |cluster: Arc<ClusterSource>| parse(&render(&[cluster], Format::Text), Format::Text);
     let expected: Vec<Sample> = parsed(fine).into_iter().filter(|sample| sample.label("partition").is_none()).collect();
-    assert_eq!(parsed(Arc::new(coarse)), expected);
+    assert_eq!(parsed(coarse), expected);
 }
 
 #[test]
