@@ -1,6 +1,7 @@
 //! Names, families and bytes: what a snapshot looks like to Prometheus.
 
 pub mod catalogue;
+mod estimate;
 pub mod exposition;
 pub mod families;
 pub mod limit;
@@ -12,6 +13,7 @@ mod registered;
 mod tasks;
 mod view;
 
+pub use estimate::Estimate;
 pub use own::{Cache, OwnMetrics, ScrapeTimer, TaskGuard, TaskState};
 pub use process::ProcessMetrics;
 pub use tasks::{Task, TaskView, Tasks};

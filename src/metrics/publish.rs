@@ -1,5 +1,9 @@
 //! Publishes snapshots: decides on what terms each is shown, before anybody sees it.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
+
 use std::sync::Arc;
 
 use super::catalogue::Family;
@@ -58,7 +62,7 @@ impl ClusterSource {
         snapshot.detail = Arc::new(detail);
         let mut snapshot = Arc::new(snapshot);
         if let Some(max_series) = self.shown.max_series {
-            let (census, group_series) = census(&ClusterView::with(self, Some(snapshot.clone())), previous);
+            let (census, group_series) = census(ClusterView::with(self, Some(snapshot.clone())), previous);
             let before = previous.map_or(0, |previous| previous.detail.terms.withheld);
             let withheld = census.withheld(before, max_series.get());
             // Nobody else has it yet, so nothing is copied.
@@ -109,7 +113,9 @@ fn former_places(snapshot: &Snapshot, previous: Option<&Snapshot>) -> impl Itera
 
 /// How many series a view has when nothing is withheld, and those of each group by partition. What is counted is what is
 /// written; for groups of which nothing has changed it is not counted again.
-fn census(view: &ClusterView, previous: Option<&Snapshot>) -> (Census, Vec<GroupSeries>) {
+pub(super) fn census(mut view: ClusterView, previous: Option<&Snapshot>) -> (Census, Vec<GroupSeries>) {
+    view.terms.withheld = 0;
+    let view = &view;
     let (mut census, mut group_series) = (Census::default(), Vec::new());
     if let Some(snapshot) = view.snapshot.as_deref() {
         group_series = count_groups(view, snapshot, previous);
@@ -146,8 +152,7 @@ fn count_groups(view: &ClusterView, snapshot: &Snapshot, previous: Option<&Snaps
 
 /// The series of a group that is derived, judged and shown as it was in the previous snapshot.
 fn known_series(snapshot: &Snapshot, place: usize, previous: &Snapshot, former: usize) -> Option<GroupSeries> {
-    let (derived, outlook) = (snapshot.groups.get(place)?, snapshot.outlook.groups.get(place)?);
-    let is_same = Arc::ptr_eq(derived, previous.groups.get(former)?)
-        && Arc::ptr_eq(outlook, previous.outlook.groups.get(former)?);
+    let is_same = snapshot.group_stamp(place)? == previous.group_stamp(former)?
+        && snapshot.standing_stamp(place)? == previous.standing_stamp(former)?;
     is_same.then(|| previous.detail.group_series.get(former).copied()).flatten()
 }

@@ -80,13 +80,14 @@ fn an_override_says_only_what_it_has() {
     );
     let config = good(&text);
     let [cluster] = config.clusters.as_slice() else { panic!("one cluster") };
-    let topics = ["ab", "ax", "ca", "d"]
-        .map(|topic| (cluster.topics.time_lag_of(topic), cluster.topics.granularity_of(topic)));
+    let topics =
+        ["ab", "ax", "ca", "d"].map(|topic| (cluster.topics.time_lag_of(topic), cluster.topics.granularity_of(topic)));
     let (partition, topic) = (Granularity::Partition, Granularity::Topic);
     let expected =
         [(TimeLag::Off, partition), (TimeLag::Off, topic), (TimeLag::Broker, partition), (TimeLag::Auto, topic)];
     assert_eq!(topics, expected);
-    let groups = ["xx", "x", "y"].map(|group| (cluster.groups.isolation_of(group), cluster.groups.granularity_of(group)));
+    let groups =
+        ["xx", "x", "y"].map(|group| (cluster.groups.isolation_of(group), cluster.groups.granularity_of(group)));
     let committed = Isolation::ReadCommitted;
     assert_eq!(groups, [(Isolation::ReadUncommitted, topic), (committed, topic), (committed, partition)]);
     assert!(cluster.groups.drop_zero_lag_partitions);
@@ -112,10 +113,13 @@ fn how_many_series_has_bounds_and_sense() {
         "k.yml:3:38: clusters[0].groups.drop_zero_lag_partitions: '0' is not true or false; write true or false",
     );
     line("max_series: 5", "k.yml:1:1: max_series: unknown key; it belongs under clusters[]");
-    let warned = |line: &str, expected: &[&str]| assert_eq!(warnings(&with_cluster(line)), expected, "{line}");
+    let warned =
+        |line: &str, expected: &[&str]| assert_eq!(good_in(Fake::default(), &with_cluster(line)).1, expected, "{line}");
     warned(
         "groups: {drop_zero_lag_partitions: true, granularity: topic}",
-        &["k.yml:3:38: clusters[0].groups.drop_zero_lag_partitions: no effect: with granularity topic groups have no series by partition"],
+        &[
+            "k.yml:3:38: clusters[0].groups.drop_zero_lag_partitions: no effect: with granularity topic groups have no series by partition",
+        ],
     );
     warned(
         "groups: {drop_zero_lag_partitions: true, granularity: topic, overrides: [{groups: a, granularity: partition}]}",
@@ -123,7 +127,9 @@ fn how_many_series_has_bounds_and_sense() {
     );
     warned(
         "topics: {overrides: [{topics: a, granularity: partition}]}",
-        &["k.yml:3:23: clusters[0].topics.overrides: overrides say the granularity that holds anyway, for none says another"],
+        &[
+            "k.yml:3:23: clusters[0].topics.overrides: overrides say the granularity that holds anyway, for none says another",
+        ],
     );
     warned("topics: {granularity: topic, overrides: [{topics: a, granularity: partition}]}", &[]);
 }
@@ -192,7 +198,12 @@ fn errors_in_overrides_have_their_place() {
     );
     topics("{topics: a, time_lag: off, groups: b}", "groups", ".groups: unknown key; it belongs under clusters[]");
     topics("~", "~", ": an empty override; give it topics, and time_lag or granularity, or remove it");
-    one("groups", "{groups: [a]}", "{", ": an override that changes nothing; give it isolation or granularity, or remove it");
+    one(
+        "groups",
+        "{groups: [a]}",
+        "{",
+        ": an override that changes nothing; give it isolation or granularity, or remove it",
+    );
     one(
         "groups",
         "{isolation: read_committed}",

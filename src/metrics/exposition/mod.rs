@@ -13,7 +13,7 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
+pub(in crate::metrics) mod tests;
 
 pub use format::Format;
 pub use number::Value;

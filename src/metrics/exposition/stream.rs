@@ -233,8 +233,11 @@ pub(in crate::metrics) fn count(
     source: &Source,
     places: Option<Range<usize>>,
 ) -> u64 {
-    let items = 0..items(cluster, family, source);
-    let places = places.map_or(items.clone(), |places| places.start..places.end.min(items.end));
+    let all = items(cluster, family, source);
+    let places = places.map_or(0..all, |places| places.start..places.end.min(all));
+    if places.is_empty() {
+        return 0;
+    }
     let (mut counted, mut unwritten) = (0, Unwritten::default());
     write_items(cluster, source, places, &mut Samples::counting(family, &mut counted, &mut unwritten));
     counted
