@@ -4,6 +4,7 @@ mod check;
 mod cluster;
 mod clusters;
 mod demo;
+mod estimate;
 mod failures;
 mod findings;
 mod memory;
@@ -20,6 +21,7 @@ mod supervise;
 
 pub use check::{Connections, connect};
 pub use demo::{DemoCluster, DemoError, start_demo_cluster};
+pub use estimate::{Estimated, ScrapeSize, estimate};
 pub use once::{Found, snapshot};
 pub use record::{RecordError, RecordLimits, record};
 pub use reload::Reread;

@@ -100,7 +100,7 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// Run a simulated cluster of any size, to try an exporter's cost on.
     Simulate(simulate::SimulateArgs),
-    /// Print every metric with its type, labels and collector.
+    /// Print every metric with its type, labels and collector; with --estimate how many series a cluster would have.
     Metrics(metrics::MetricsArgs),
     /// Print a completion script for a shell.
     Completions(generate::CompletionsArgs),

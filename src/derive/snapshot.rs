@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::expiry::valid_until;
 use super::stamps::Stamps;
-use super::{GroupMeaning, Outlook, Standing, TopicMeaning};
+use super::{Detail, GroupMeaning, Outlook, Standing, TopicMeaning};
 use crate::model::{Instants, MaxAge, Moment, Offset, WallTime};
 use crate::state::{CommitTable, GroupTable, Membership, Reading, Segment, TopicIx, TopicTable, World};
 
@@ -102,6 +102,8 @@ pub struct Snapshot {
     pub(super) outlook: Arc<Outlook>,
     /// Which version of everything this shows.
     pub(super) stamps: Stamps,
+    /// What of it is shown by partition: everything, until whoever publishes it says otherwise.
+    pub detail: Arc<Detail>,
     /// Until when all of this may be shown; `None`: for ever.
     valid_until: Option<Moment>,
 }
@@ -129,8 +131,9 @@ impl Snapshot {
         let groups: Vec<Arc<GroupMeaning>> = groups.collect();
         let valid_until = valid_until(world, &groups, &freshness);
         let outlook = previous.map(|previous| previous.outlook.clone()).unwrap_or_default();
-        let (world, stamps) = (world.clone(), Stamps::default());
-        let mut snapshot = Self { world, topics, groups, derived_at: now, freshness, outlook, stamps, valid_until };
+        let (world, stamps, detail) = (world.clone(), Stamps::default(), Arc::default());
+        let mut snapshot =
+            Self { world, topics, groups, derived_at: now, freshness, outlook, stamps, detail, valid_until };
         snapshot.stamps = Stamps::of(&snapshot, previous, |place| unchanged.topic(place).is_some());
         snapshot
     }

@@ -29,6 +29,7 @@ mod witness;
 mod adaptive;
 mod append_times;
 mod bad_input;
+mod cardinality;
 mod commands;
 mod docs;
 mod faults;

@@ -13,10 +13,11 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
+pub(in crate::metrics) mod tests;
 
 pub use format::Format;
 pub use number::Value;
 pub use registry::RegistryFamilies;
 pub use samples::{Labels, Run, Samples};
+pub(in crate::metrics) use stream::count;
 pub use stream::{ClusterView, Exposition, Selection, View};

@@ -49,6 +49,17 @@ pub struct Samples<'a> {
     /// Name and labels of the run that is being written; kept to be used again.
     prefix: &'a mut Vec<u8>,
     out: &'a mut Vec<u8>,
+    /// Where the samples are only counted.
+    counted: Option<&'a mut u64>,
+}
+
+/// What a writer needs that only counts: it stays empty.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    head_is_due: bool,
+    labels: Labels,
+    prefix: Vec<u8>,
+    out: Vec<u8>,
 }
 
 impl<'a> Samples<'a> {
@@ -61,7 +72,13 @@ impl<'a> Samples<'a> {
         prefix: &'a mut Vec<u8>,
         out: &'a mut Vec<u8>,
     ) -> Self {
-        Self { family, format, head_is_due, common, prefix, out }
+        Self { family, format, head_is_due, common, prefix, out, counted: None }
+    }
+
+    /// A writer that adds up how many samples it would write, and writes nothing.
+    pub(super) fn counting(family: &'static Family, counted: &'a mut u64, unwritten: &'a mut Unwritten) -> Self {
+        let Unwritten { head_is_due, labels, prefix, out } = unwritten;
+        Self { family, format: Format::Text, head_is_due, common: labels, prefix, out, counted: Some(counted) }
     }
 
     /// The family that is written.
@@ -81,13 +98,26 @@ impl<'a> Samples<'a> {
     /// Starts a run of samples that differ in the family's last label only, which is a number.
     pub fn run(&mut self, labels: &[&str]) -> Run<'_> {
         debug_assert_eq!(labels.len() + 1, self.family.labels.len(), "{}", self.family.name);
+        if self.counted.is_none() {
+            self.start_run(labels);
+        }
+        Run {
+            samples: self.out,
+            prefix: self.prefix,
+            head: self.head_is_due,
+            family: self.family,
+            format: self.format,
+            counted: self.counted.as_deref_mut(),
+        }
+    }
+
+    fn start_run(&mut self, labels: &[&str]) {
         self.start("", self.family.labels.iter().copied().zip(labels.iter().copied()));
         if let Some(last) = self.family.labels.last() {
             self.separate();
             self.prefix.extend_from_slice(last.as_bytes());
             self.prefix.extend_from_slice(b"=\"");
         }
-        Run { samples: self.out, prefix: self.prefix, head: self.head_is_due, family: self.family, format: self.format }
     }
 
     /// Writes one sample of a family whose labels come by name: `suffix` is appended to the name, `bound` is `le`.
@@ -98,6 +128,10 @@ impl<'a> Samples<'a> {
         bound: Option<f64>,
         value: impl Value,
     ) {
+        if let Some(counted) = &mut self.counted {
+            **counted += 1;
+            return;
+        }
         self.start(suffix, labels);
         if let Some(bound) = bound {
             self.separate();
@@ -152,11 +186,16 @@ pub struct Run<'a> {
     head: &'a mut bool,
     family: &'static Family,
     format: Format,
+    counted: Option<&'a mut u64>,
 }
 
 impl Run<'_> {
     /// Writes one sample: the last label's value, and the sample's.
     pub fn row(&mut self, last_label: impl Value, value: impl Value) {
+        if let Some(counted) = &mut self.counted {
+            **counted += 1;
+            return;
+        }
         write_due_head(self.head, self.family, self.format, self.samples);
         self.samples.extend_from_slice(self.prefix);
         last_label.write(self.samples);
