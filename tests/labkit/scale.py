@@ -7,9 +7,12 @@ import time
 
 import scale_clusters as clusters
 from exporter import Exporter, by_label, total
+from pass_windows import requests_per_pass
 from processes import note, wait_for
 
 FIRST_PASS_SECONDS = 300
+# So many intervals between statistics are looked at for the requests of a pass.
+STATISTICS = 2
 READ_BYTES = 1 << 20
 # A line of the family that has one for each committed partition.
 ROW = b"\nkafka_consumergroup_lag{"
@@ -210,6 +213,9 @@ def _full_passes(options, directory, case, cluster, scrapers):
             clusters.start_scrapers(scrapers, exporter.port, encoding, 1 if case.heavy and encoding == "identity" else 5, seconds, case.interval * 1000)
             for encoding in ("gzip", "identity")
         ]
+        # Statistics come every ten seconds: only between two of them passes and requests belong together.
+        _, by_api = requests_per_pass(exporter, STATISTICS)
+        result["full_requests"], result["full_requests_by_api"] = sum(by_api.values()), {api: n for api, n in by_api.items() if n > 0}
         for load in loads:
             load.communicate()
         result["scraped_peak_rss_mb"] = exporter.process.peak_rss_mb()

@@ -67,7 +67,7 @@ def _memory(cases):
 
 
 def _requests(cases):
-    yield "Requests a pass (full; steady):"
+    yield "Requests a pass (full; steady, which is good to a pass or two, for librdkafka tells them every ten seconds):"
     yield ""
     apis = sorted({api for case in cases for kind in ("full", "steady") for api in case[f"{kind}_requests_by_api"]})
     cell = lambda case, api: "; ".join(f"{case[f'{kind}_requests_by_api'].get(api, 0):.1f}" for kind in ("full", "steady"))
