@@ -183,3 +183,15 @@ fn failure(world: &World, group: &Arc<str>, commits: &CommittedOffsets) -> Optio
         cause: Cause::Code { code, text },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_asked_for_when_most_of_it_would_be_named() {
+        assert!(!is_everything_cheaper(300, Some(200)));
+        assert_eq!(is_everything_cheaper(300, Some(201)), IS_OFFSET_FETCH_LINEAR);
+        assert!(!is_everything_cheaper(300, None), "naming spares what is not sampled");
+    }
+}

@@ -902,7 +902,6 @@ mod stand_ins {
     }
 
     #[unsafe(no_mangle)]
-    #[expect(clippy::too_many_arguments, reason = "librdkafka's signature")]
     unsafe extern "C" fn __wrap_rd_kafka_handle_OffsetFetch(
         client: *mut c_void,
         broker: *mut c_void,
