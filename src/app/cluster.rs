@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::collect::{CallLimits, CpuMeter, GroupScope, PollSettings, TopicScope};
 use crate::config::{
-    Budget, Cluster, CommitSource, Config, Granularity as Configured, Isolation, NameFilter, Polling, PollingMode,
-    Status, TimeLag as ConfiguredTimeLag,
+    Budget, Cluster, CommitSource, Config, Granularity, Isolation, NameFilter, Polling, PollingMode, Status,
+    TimeLag as ConfiguredTimeLag,
 };
 use crate::kafka::{ClientSettings, KafkaError, KafkaPool, OffsetsStream};
-use crate::metrics::{ClusterSource, Granularity};
+use crate::metrics::{ByPartition, ClusterSource, Shown};
 use crate::model::{GroupState, NamePredicate};
 use crate::schedule::{self, BoundsOverride, BoundsRules, Rules};
 use crate::state::CollectorName;
@@ -65,7 +65,7 @@ pub(super) fn poll_settings(
 /// The groups whose lag ends at the last stable offset.
 fn read_committed(cluster: &Cluster) -> NamePredicate {
     let groups = cluster.groups.clone();
-    let isolations = || groups.overrides.iter().map(|rule| rule.isolation).chain([groups.isolation]);
+    let isolations = || groups.isolations().map(|(_, isolation)| isolation).chain([groups.isolation]);
     if isolations().all(|isolation| isolation == Isolation::ReadUncommitted) {
         return NamePredicate::nothing();
     }
@@ -119,8 +119,14 @@ fn rules(cluster: &Cluster, config: &Config) -> Rules {
 pub(super) fn source(cluster: &Cluster) -> ClusterSource {
     let mut source = ClusterSource::new(cluster.name.as_deref(), cluster.bootstrap_servers.clone());
     source.labels.clone_from(&cluster.labels);
-    source.topic_granularity = granularity(cluster.topics.granularity);
-    source.group_granularity = granularity(cluster.groups.granularity);
+    let (topics, groups) = (cluster.topics.clone(), cluster.groups.clone());
+    let (topics_say, groups_say) = (topics.granularities(), groups.granularities());
+    source.shown = Shown {
+        topics: by_partition(topics_say, move |topic| topics.granularity_of(topic)),
+        groups: by_partition(groups_say, move |group| groups.granularity_of(group)),
+        drops_zero_lag: cluster.groups.drop_zero_lag_partitions,
+        max_series: cluster.max_series,
+    };
     source.collectors = collectors(cluster);
     source
 }
@@ -145,10 +151,13 @@ fn predicate(filter: &NameFilter) -> NamePredicate {
     NamePredicate::new(move |name| filter.matches(name))
 }
 
-fn granularity(configured: Configured) -> Granularity {
-    match configured {
-        Configured::Partition => Granularity::Partition,
-        Configured::Topic => Granularity::Topic,
+/// What has series by partition, where these granularities are configured and `of` tells which is whose.
+fn by_partition(configured: Vec<Granularity>, of: impl Fn(&str) -> Granularity + Send + Sync + 'static) -> ByPartition {
+    let is_all = |granularity| configured.iter().all(|configured| *configured == granularity);
+    match () {
+        () if is_all(Granularity::Partition) => ByPartition::All,
+        () if is_all(Granularity::Topic) => ByPartition::None,
+        () => ByPartition::Named(NamePredicate::new(move |name| of(name) == Granularity::Partition)),
     }
 }
 

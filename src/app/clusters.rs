@@ -236,7 +236,7 @@ impl Clusters {
         let Shared { own, tasks, feed, news, clock, cpu } = self.shared.clone();
         let source = Arc::new(cluster::source(settings));
         if let Some(former) = former {
-            source.snapshot.store(former.task.source.snapshot.load_full());
+            source.take_over(&former.task.source);
             source.last_error.store(former.task.source.last_error.load_full());
         }
         own.add_cluster(source.name.as_deref(), config.polling_of(settings).interval);
@@ -332,6 +332,7 @@ fn shows_the_same(before: &Cluster, after: &Cluster) -> bool {
         connections_per_broker: after.connections_per_broker,
         polling: after.polling.clone(),
         commits: after.commits,
+        max_series: after.max_series,
         files_digest: after.files_digest,
         topics: TopicSettings {
             granularity: after.topics.granularity,
@@ -339,10 +340,16 @@ fn shows_the_same(before: &Cluster, after: &Cluster) -> bool {
             overrides: after.topics.overrides.clone(),
             ..before.topics.clone()
         },
-        groups: GroupSettings { granularity: after.groups.granularity, ..before.groups.clone() },
+        groups: GroupSettings {
+            granularity: after.groups.granularity,
+            drop_zero_lag_partitions: after.groups.drop_zero_lag_partitions,
+            overrides: after.groups.overrides.clone(),
+            ..before.groups.clone()
+        },
         ..before.clone()
     };
-    but_for_the_rest == *after
+    // A lag is measured against what its group's isolation says.
+    but_for_the_rest == *after && before.groups.isolations().eq(after.groups.isolations())
 }
 
 /// Ends the tasks of some clusters and waits for them, for a while.

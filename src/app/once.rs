@@ -58,10 +58,9 @@ async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
         tracker.answer(&poller.take_time_answers());
         snapshot.set_outlook(tracker.observe(&snapshot, &Named::Fresh));
     }
-    let snapshot = Arc::new(snapshot);
     client.close().await;
     let source = Arc::new(cluster::source(cluster));
-    source.snapshot.store(Some(snapshot.clone()));
+    let snapshot = source.publish(snapshot);
     source.connections.store(client.broker_stats());
     Ok(Found { source, snapshot, errors: lines(&report) })
 }

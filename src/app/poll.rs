@@ -13,6 +13,7 @@ use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemCl
 use crate::derive::Snapshot;
 use crate::http::ScrapeFeed;
 use crate::kafka::{FeedHealth, KafkaPool, Operation};
+use crate::metrics::limit::REFUSAL_ORDER;
 use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task, catalogue};
 use crate::model::{BrokerId, Moment};
 use crate::state::{CollectorName, World};
@@ -80,6 +81,7 @@ impl ClusterTask {
                 self.note_commits(&mut poller);
                 self.memory.tracker().answer(&poller.take_time_answers());
                 self.publish(poller.world(), &report);
+                log.say_withheld(&self.source);
                 poller.set_time_questions(&self.memory.tracker().questions());
             }
             if report.is_main {
@@ -110,7 +112,7 @@ impl ClusterTask {
             if let Some(last) = self.source.snapshot.load_full().filter(|last| last.is_outdated(self.now())) {
                 let snapshot = Snapshot::derive(&last.world, Some(&last), self.clock.now());
                 // Whatever the poller has published meanwhile is newer.
-                self.source.snapshot.compare_and_swap(&Some(last), Some(Arc::new(snapshot)));
+                self.source.publish_after(&last, snapshot);
             }
         }
     }
@@ -140,7 +142,7 @@ impl ClusterTask {
             self.source.last_error.store(Some(Arc::new("the poller panicked and was started again".to_owned())));
         }
         let snapshot = Snapshot::derive(&world, Some(&last), self.clock.now());
-        self.source.snapshot.store(Some(Arc::new(snapshot)));
+        self.source.publish(snapshot);
         Some(world)
     }
 
@@ -173,7 +175,7 @@ impl ClusterTask {
         let error = report.errors.first().filter(|_| !world.up).map(|error| Arc::new(error.to_string()));
         self.source.last_error.store(error);
         self.source.connections.store(self.client.broker_stats());
-        self.source.snapshot.store(Some(Arc::new(snapshot)));
+        self.source.publish(snapshot);
         self.news.notify_one();
     }
 
@@ -224,6 +226,7 @@ pub(super) struct PassLog {
     was_up: Option<bool>,
     warned_of_unseen_groups: bool,
     is_stretched: bool,
+    is_withholding: bool,
     stream: StreamLog,
 }
 
@@ -258,6 +261,29 @@ impl PassLog {
             );
         } else {
             tracing::info!(cluster, "polling is within its budget again: intervals are as wanted");
+        }
+    }
+
+    /// Says once that families are left out because there would be too many series, and once that all are there again.
+    fn say_withheld(&mut self, source: &ClusterSource) {
+        let Some(snapshot) = source.snapshot.load_full() else { return };
+        let (cluster, withheld) = (source.display_name(), &snapshot.detail.withheld_series);
+        if self.is_withholding != withheld.is_empty() {
+            return;
+        }
+        self.is_withholding = !withheld.is_empty();
+        if self.is_withholding {
+            let names: Vec<&str> = REFUSAL_ORDER.iter().take(withheld.len()).map(|family| family.name).collect();
+            tracing::warn!(
+                cluster,
+                series = withheld.iter().sum::<u64>(),
+                "the cluster has more series than max_series: {} left out, see {}; raise max_series, or export less \
+                 (filters, granularity, drop_zero_lag_partitions)",
+                names.join(", "),
+                catalogue::KAFKASCOPE_WITHHELD_SERIES.name
+            );
+        } else {
+            tracing::info!(cluster, "the cluster's series fit into max_series again: none are left out");
         }
     }
 

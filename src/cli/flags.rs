@@ -53,6 +53,11 @@ pub struct SettingFlags<S> {
 }
 
 impl<S: Scope> SettingFlags<S> {
+    /// The first flag that was given, without its dashes.
+    pub fn first_given(&self) -> Option<&'static str> {
+        self.given.first().and_then(|(key, _)| key.flag())
+    }
+
     /// What the environment and the flags set, the environment first.
     pub fn settings(&self, surroundings: &dyn Surroundings) -> Vec<Setting> {
         let mut settings = from_env(S::takes, surroundings);
@@ -156,7 +161,7 @@ fn heading(path: &str) -> &'static str {
         Some("polling" | "budget") => polling,
         Some("log") => log,
         _ if path.contains(".tls") || path.contains(".sasl") => security,
-        _ if path.contains(".topics") || path.contains(".groups") => filters,
+        _ if path.contains(".topics") || path.contains(".groups") || path.ends_with(".max_series") => filters,
         _ => kafka,
     }
 }

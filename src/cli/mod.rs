@@ -11,6 +11,7 @@ pub mod output;
 pub mod record;
 pub mod replay;
 pub mod serve;
+pub mod simulate;
 pub mod snapshot;
 
 mod resolve;
@@ -97,7 +98,9 @@ pub enum Command {
     Record(Box<record::RecordArgs>),
     /// Replay recorded observations: print how every group stood, and when.
     Replay(replay::ReplayArgs),
-    /// Print every metric with its type, labels and collector.
+    /// Run a simulated cluster of any size, to try an exporter's cost on.
+    Simulate(simulate::SimulateArgs),
+    /// Print every metric with its type, labels and collector; with --estimate how many series a cluster would have.
     Metrics(metrics::MetricsArgs),
     /// Print a completion script for a shell.
     Completions(generate::CompletionsArgs),

@@ -10,13 +10,13 @@ use super::metrics::{MetricsArgs, MetricsOutput};
 use super::output::{self, Progress};
 use super::serve::ServeArgs;
 use super::snapshot::{SnapshotArgs, SnapshotOutput};
-use super::{Command, Exit, check, generate, logging, record, replay};
-use crate::app::{self, Found, Reread};
+use super::{Command, Exit, check, generate, logging, record, replay, simulate};
+use crate::app::{self, Estimated, Found, Reread};
 use crate::config::{Config, ConfigError, LogFormat, LogSettings, Process, Resolved};
-use crate::kafka;
+use crate::kafka::{self, KafkaError};
 use crate::metrics::exposition::{ClusterView, Exposition, Format, View};
 use crate::metrics::reference;
-use crate::report::{ClusterReport, cluster_table, clusters_json};
+use crate::report::{ClusterReport, EstimateReport, cluster_table, clusters_json};
 use crate::sim::demo::GUIDE;
 
 /// This process's environment and files, and the librdkafka that is built in.
@@ -32,7 +32,8 @@ pub fn run(command: Command) -> Exit {
         Command::Snapshot(args) => snapshot(&args),
         Command::Record(args) => record::run(&args, &SURROUNDINGS),
         Command::Replay(args) => replay::run(&args),
-        Command::Metrics(args) => metrics(args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Metrics(args) => metrics(&args),
         Command::Completions(args) => print(&generate::completions(args)),
         Command::Man => generate::man().map_or_else(|error| failed(&error), |page| print(&page)),
     }
@@ -132,23 +133,24 @@ fn snapshot(args: &SnapshotArgs) -> Exit {
     };
     output::config_warnings(&warnings);
     quiet_log(&config);
+    match asked(async |progress| app::snapshot(&config, |text| progress.say(text)).await) {
+        Ok(found) => print_found(&found, args.output),
+        Err(exit) => exit,
+    }
+}
+
+/// Runs what asks Kafka, and shows how it gets on.
+fn asked<T>(ask: impl AsyncFnOnce(&Progress) -> Result<T, KafkaError>) -> Result<T, Exit> {
     let progress = Progress::new("connecting");
-    let runtime = match app::polling_runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error),
-    };
-    let found = runtime.block_on(app::snapshot(&config, |text| progress.say(text)));
+    let runtime = app::polling_runtime().map_err(|error| failed(&error))?;
+    let found = runtime.block_on(ask(&progress));
     runtime.shutdown_background();
     drop(progress);
-    match found {
-        Ok(found) => print_found(&found, args.output),
+    found.map_err(|error| {
+        output::failure(&error.to_string());
         // Nothing was asked yet: the properties are wrong.
-        Err(error) if matches!(error.cause, kafka::Cause::Property(_)) => {
-            output::failure(&error.to_string());
-            Exit::Usage
-        }
-        Err(error) => failed(&error),
-    }
+        if matches!(error.cause, kafka::Cause::Property(_)) { Exit::Usage } else { Exit::Failed }
+    })
 }
 
 /// Prints what one pass found. A cluster that was not reached is a failure, whatever else was printed.
@@ -179,7 +181,14 @@ fn table(found: &Found) -> String {
     cluster_table(found.source.name.as_deref(), &found.snapshot, &found.errors)
 }
 
-fn metrics(args: MetricsArgs) -> Exit {
+fn metrics(args: &MetricsArgs) -> Exit {
+    if let Some(flag) = args.needs_estimate() {
+        output::failure(&format!("--{flag} means something only with --estimate: the catalogue is the same for all"));
+        return Exit::Usage;
+    }
+    if args.estimate {
+        return estimate(args);
+    }
     match args.output {
         MetricsOutput::Markdown => print(reference::markdown().as_bytes()),
         MetricsOutput::Json => match reference::json() {
@@ -187,6 +196,37 @@ fn metrics(args: MetricsArgs) -> Exit {
             Err(error) => failed(&error),
         },
     }
+}
+
+fn estimate(args: &MetricsArgs) -> Exit {
+    let (config, warnings) = match args.resolve(&SURROUNDINGS) {
+        Ok(resolved) => resolved,
+        Err(errors) => return refused(&errors),
+    };
+    output::config_warnings(&warnings);
+    quiet_log(&config);
+    let estimated = match asked(async |progress| app::estimate(&config, |text| progress.say(text)).await) {
+        Ok(estimated) => estimated,
+        Err(exit) => return exit,
+    };
+    let is_reached = estimated.iter().all(|cluster| cluster.estimate.is_some());
+    let reports: Vec<EstimateReport> = estimated.into_iter().map(estimate_report).collect();
+    let text = match args.output {
+        MetricsOutput::Markdown => reports.iter().map(EstimateReport::table).collect::<Vec<_>>().join("\n"),
+        MetricsOutput::Json => match serde_json::to_string_pretty(&reports) {
+            Ok(json) => json + "\n",
+            Err(error) => return failed(&error),
+        },
+    };
+    match print(text.as_bytes()) {
+        Exit::Stopped if !is_reached => Exit::Failed,
+        exit => exit,
+    }
+}
+
+fn estimate_report(Estimated { found, estimate, size }: Estimated) -> EstimateReport {
+    let (name, servers) = (found.source.name.as_deref(), &found.source.bootstrap_servers);
+    EstimateReport::new(name, servers, estimate.as_ref(), (size.identity, size.gzip), found.errors)
 }
 
 /// The log of a command whose result is what it prints: warnings would say the same twice.

@@ -436,6 +436,23 @@ fn snapshot_asks_without_serving() {
 }
 
 #[test]
+fn an_estimate_asks_and_the_catalogue_does_not() {
+    let metrics = |args: &str| {
+        let Command::Metrics(metrics) = parse_args(args).into_command() else { panic!("not metrics") };
+        metrics
+    };
+    let estimate = metrics("metrics --estimate --bootstrap-servers x:1 --max-series 100 --drop-zero-lag-partitions");
+    let cluster = estimate.resolve(&Fake::default()).unwrap().0.clusters.remove(0);
+    assert_eq!(cluster.max_series.map(std::num::NonZeroU64::get), Some(100));
+    assert!(cluster.groups.drop_zero_lag_partitions);
+    assert_eq!(estimate.needs_estimate(), None);
+    assert_eq!(metrics("metrics --output json").needs_estimate(), None);
+    assert_eq!(metrics("metrics --bootstrap-servers x:1").needs_estimate(), Some("bootstrap-servers"));
+    assert!(Cli::try_parse_from(["kafkascope", "metrics", "--config", "k.yml"]).is_err());
+    assert!(Cli::try_parse_from(["kafkascope", "metrics", "--estimate", "--listen", ":1"]).is_err());
+}
+
+#[test]
 fn every_flag_is_described() {
     let command = Cli::command();
     for command in std::iter::once(&command).chain(command.get_subcommands()) {

@@ -14,8 +14,8 @@ use crate::schedule::Answer;
 use crate::state::{CollectorName, ReadAt, TopicIx, TopicTable, World};
 
 /// Partitions a ListOffsets call. librdkafka merges answers in quadratic time and a call has a fixed cost:
-/// measured, 100 to 250 cost least, for the broker as well.
-const PARTITIONS_PER_CALL: usize = 200;
+/// measured, 100 to 200 cost least, for the broker as well.
+const PARTITIONS_PER_CALL: usize = 150;
 
 type Rows = Vec<TopicRows<ListedPartition>>;
 

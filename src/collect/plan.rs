@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::commits::PARTITIONS_PER_CALL;
+use super::commits::{PARTITIONS_PER_CALL, is_everything_cheaper};
 use crate::model::{BrokerId, OffsetSpec};
 use crate::schedule::{GroupItem, Scheduler};
 use crate::state::{CommitTable, GroupTable, Segment, TopicIx, World};
@@ -153,12 +153,19 @@ impl Planner<'_> {
         let rows = group.commits.as_ref().map_or(0, |commits| commits.partitions.len());
         // Where all is due anyway, asking for everything finds new commits for nothing.
         let is_all_due = due.len() == all && all > 0 && rows <= PARTITIONS_PER_CALL;
+        let is_cheaper = !due.is_empty() && is_everything_cheaper(rows, self.named(&due));
         let tick = self.scheduler.tick();
         let is_along = !due.is_empty() && item.is_full_due_along(tick, interval);
-        if is_all_due || is_along || item.is_full_due(tick, interval) {
+        if is_all_due || is_cheaper || is_along || item.is_full_due(tick, interval) {
             return Some(CommitScope::Everything(due));
         }
         (!due.is_empty()).then_some(CommitScope::Topics(due))
+    }
+
+    /// How many partitions a question names that is about some topics; `None`: it spares those that are not sampled.
+    fn named(&self, due: &[TopicIx]) -> Option<usize> {
+        let tables = due.iter().filter_map(|ix| self.world.topic(*ix));
+        tables.map(|table| (table.asked() == table.partitions()).then(|| table.partitions())).sum()
     }
 
     /// Adds what the commits need beside them: the ends, after them, and before them the log starts of topics that are not

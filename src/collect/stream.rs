@@ -1,8 +1,13 @@
 //! The table of commits that is kept from the stream: what every group has committed since its coordinator told last.
 //!
-//! A group's commits are answered from it, without asking its coordinator, when three things are so: its partition of
-//! `__consumer_offsets` is read up to a moment ago; all that the group has committed was asked for after reading began
-//! there (the base); and reading has passed the time of that answer, so that nothing that comes is older than the base.
+//! A group's commits are answered from it, without asking its coordinator, when two things are so: its partition of
+//! `__consumer_offsets` is read up to a moment ago; and all that the group has committed was asked for after reading began
+//! there (the base).
+//!
+//! What came in for a topic counts once reading has passed the time at which the coordinator last told of it: before, it
+//! may be older than that answer. Until then the answer itself stands. It is newer than anything that reading could tell,
+//! and asking once more would only put off the time that reading has to pass: one that asks as often as reading gets on
+//! would never cease to ask.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,6 +22,11 @@ use crate::state::{GroupTable, StreamFacts, StreamedGroup, TopicIx, World};
 
 /// How often all commits of a group are asked for all the same: a guard against drift.
 const FULL_EVERY: Duration = Duration::from_secs(600);
+/// While there is no base, it is asked for again after so long, whatever became of the question before.
+const BASE_AGAIN: Duration = Duration::from_secs(60);
+/// What a coordinator told stands for so long while reading has not come to that time: as long as what was read stands for
+/// the present.
+const TOLD_STANDS: Duration = Duration::from_secs(5);
 /// Commits that are kept for who looks at each of them; of more the newest stay.
 const MAX_EVENTS: usize = 65_536;
 
@@ -64,10 +74,25 @@ struct Base {
 struct GroupStream {
     place: Option<usize>,
     base: Option<Base>,
-    /// Whether the base was asked for ahead of its time, since reading began.
-    base_wanted: bool,
+    /// When the base was last asked for ahead of its time, since reading began.
+    base_wanted: Option<Moment>,
     commits: u64,
     pending: BTreeMap<Arc<str>, PendingTopic>,
+    /// When the coordinator told of single topics after the base, as long as reading has not passed these times.
+    told: BTreeMap<Arc<str>, Moment>,
+}
+
+impl GroupStream {
+    /// When the coordinator last told of a topic, if there is a base.
+    fn told_at(&self, topic: &str) -> Option<Moment> {
+        Some(self.base?.answered).max(self.told.get(topic).copied())
+    }
+
+    /// Forgets the base: what the state holds of the group is not known to be all any more.
+    fn forget_base(&mut self) {
+        (self.base, self.base_wanted) = (None, None);
+        self.told.clear();
+    }
 }
 
 /// One partition of `__consumer_offsets`, on the poller's clock.
@@ -92,6 +117,8 @@ pub(super) enum Wanted {
 pub(super) struct StreamAnswer {
     pub(super) commits: CommittedOffsets,
     pub(super) times: Vec<(Arc<str>, WallTime)>,
+    /// The topics for which what came in is in it.
+    pub(super) taken: Vec<Arc<str>>,
 }
 
 /// The table.
@@ -128,7 +155,14 @@ impl StreamTable {
 
     /// Knows the groups that there are, and forgets the others.
     pub(super) fn follow(&mut self, world: &World) {
-        self.groups.retain(|name, _| world.groups.get(name).is_some());
+        self.groups.retain(|name, group| {
+            let known = world.groups.get(name);
+            // One that was gone meanwhile has no commits: what was known of them went with it.
+            if group.base.is_some() && known.is_some_and(|known| known.commits.is_none()) {
+                group.forget_base();
+            }
+            known.is_some()
+        });
         for group in world.groups.iter() {
             if !self.groups.contains_key(&group.name) {
                 let place = partition_for(&group.name, self.places.len());
@@ -190,37 +224,36 @@ impl StreamTable {
         self.places.get(group.place?)
     }
 
-    /// Whether a group's commits can be answered for.
-    fn is_settled(&self, group: &GroupStream) -> bool {
-        let Some((place, base)) = self.place(group).zip(group.base) else { return false };
-        place.state == StreamState::Streaming
-            && place.begun.is_some_and(|begun| begun <= base.asked)
-            && place.complete.is_some_and(|complete| complete >= base.answered)
+    /// Up to when reading is complete, of a group whose commits can be answered for.
+    fn complete(&self, group: &GroupStream) -> Option<Moment> {
+        let (place, base) = self.place(group).zip(group.base)?;
+        let is_base = place.begun.is_some_and(|begun| begun <= base.asked);
+        place.complete.filter(|_| is_base && place.state == StreamState::Streaming)
     }
 
     /// What is to be asked for at the next tick.
-    pub(super) fn wanted(&mut self, world: &World) -> Vec<Wanted> {
+    pub(super) fn wanted(&mut self, world: &World, now: Moment) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for (name, group) in &self.groups {
-            if self.is_settled(group) {
-                for topic in group.pending.keys() {
-                    // On topics that do not exist nothing is due.
-                    let ix = world.names.get(topic).filter(|ix| world.topic(*ix).is_some());
-                    let known = |ix| super::plan::has_topic(world.groups.get(name), ix);
-                    wanted.extend(ix.map(|ix| match known(ix) {
-                        true => Wanted::Topic(name.clone(), ix),
-                        false => Wanted::Everything(name.clone()),
-                    }));
-                }
+            let Some(complete) = self.complete(group) else { continue };
+            for topic in group.pending.keys().filter(|topic| group.told_at(topic) <= Some(complete)) {
+                // On topics that do not exist nothing is due.
+                let ix = world.names.get(topic).filter(|ix| world.topic(*ix).is_some());
+                let known = |ix| super::plan::has_topic(world.groups.get(name), ix);
+                wanted.extend(ix.map(|ix| match known(ix) {
+                    true => Wanted::Topic(name.clone(), ix),
+                    false => Wanted::Everything(name.clone()),
+                }));
             }
         }
         let places = &self.places;
         for (name, group) in &mut self.groups {
+            let Some(place) = group.place.and_then(|place| places.get(place)) else { continue };
+            group.told.retain(|_, at| place.complete < Some(*at));
             // A base from before reading began says nothing of the time in between.
-            let begun = group.place.and_then(|place| places.get(place)?.begun);
-            let is_early = begun.is_some_and(|begun| group.base.is_none_or(|base| base.asked < begun));
-            if is_early && !group.base_wanted {
-                group.base_wanted = true;
+            let is_early = place.begun.is_some_and(|begun| group.base.is_none_or(|base| base.asked < begun));
+            if is_early && group.base_wanted.is_none_or(|at| now.since(at) >= BASE_AGAIN) {
+                group.base_wanted = Some(now);
                 wanted.push(Wanted::Everything(name.clone()));
             }
         }
@@ -233,8 +266,10 @@ impl StreamTable {
         world: &World,
         question: &CommitQuestion,
         named: Option<&[(TopicIx, Vec<PartitionId>)]>,
+        now: Moment,
     ) -> Option<StreamAnswer> {
-        let stream = self.groups.get(&question.group).filter(|stream| self.is_settled(stream))?;
+        let stream = self.groups.get(&question.group)?;
+        let complete = self.complete(stream)?;
         let group = world.groups.get(&question.group)?;
         let topics: Vec<(Arc<str>, &[PartitionId])> = match (&question.topics, named) {
             (CommitScope::Topics(_), Some(named)) => named
@@ -243,27 +278,46 @@ impl StreamTable {
                 .collect(),
             _ => everything(world, group, stream)?.into_iter().map(|name| (name, &[][..])).collect(),
         };
-        let mut answer = StreamAnswer { commits: CommittedOffsets::default(), times: Vec::new() };
+        let mut answer = StreamAnswer { commits: CommittedOffsets::default(), times: Vec::new(), taken: Vec::new() };
         for (topic, partitions) in topics {
-            let pending = stream.pending.get(&topic);
+            let told = stream.told_at(&topic)?;
+            if complete < told && now.since(told) > TOLD_STANDS {
+                return None;
+            }
+            let pending = stream.pending.get(&topic).filter(|_| complete >= told);
             let rows = rows(world, group, &topic, partitions, pending)?;
+            if rows.is_empty() {
+                continue;
+            }
             answer.times.extend(pending.and_then(|pending| pending.at).map(|at| (topic.clone(), at)));
+            answer.taken.extend(pending.map(|_| topic.clone()));
             let rows = rows.into_iter().map(|(partition, offset)| CommittedPartition { partition, offset: Ok(offset) });
             answer.commits.topics.push(TopicRows { topic, rows: rows.collect() });
         }
         Some(answer)
     }
 
-    /// Takes note that what had come in for some topics of a group, or for all (`None`), is known by now.
-    pub(super) fn taken_over(&mut self, group: &str, topics: Option<&[Arc<str>]>) {
+    /// Takes note that what had come in for some topics of a group is in the state by now.
+    pub(super) fn taken_over(&mut self, group: &str, topics: &[Arc<str>]) {
         if let Some(group) = self.groups.get_mut(group) {
-            group.pending.retain(|topic, _| topics.is_some_and(|taken| !taken.contains(topic)));
+            group.pending.retain(|topic, _| !topics.contains(topic));
         }
     }
 
-    /// Takes note of an answer about all that a group has committed.
+    /// Takes note of an answer of the coordinator about some topics of a group: what had come in for them is part of it.
+    pub(super) fn topics_answered(&mut self, group: &str, topics: Vec<Arc<str>>, answered: Moment) {
+        self.taken_over(group, &topics);
+        // A base that is still to come is newer than this.
+        if let Some(group) = self.groups.get_mut(group).filter(|group| group.base.is_some()) {
+            group.told.extend(topics.into_iter().map(|topic| (topic, answered)));
+        }
+    }
+
+    /// Takes note of an answer of the coordinator about all that a group has committed: what had come in is part of it.
     pub(super) fn full_answered(&mut self, group: &str, asked: Moment, answered: Moment) {
         if let Some(group) = self.groups.get_mut(group) {
+            group.pending.clear();
+            group.told.clear();
             group.base = Some(Base { asked, answered });
         }
     }
@@ -285,7 +339,7 @@ impl StreamTable {
             partitions: StreamState::ALL.map(count),
             groups: read
                 .map(|(name, group)| {
-                    let facts = StreamedGroup { commits: group.commits, is_current: self.is_settled(group) };
+                    let facts = StreamedGroup { commits: group.commits, is_current: self.complete(group).is_some() };
                     (name.clone(), facts)
                 })
                 .collect(),

@@ -43,7 +43,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             stream.follow(&self.world);
         }
         self.drain_stream();
-        let wanted = self.stream.as_mut().map(|stream| stream.wanted(&self.world)).unwrap_or_default();
+        let now = self.clock.now().moment;
+        let wanted = self.stream.as_mut().map(|stream| stream.wanted(&self.world, now)).unwrap_or_default();
         for wanted in wanted {
             match wanted {
                 Wanted::Topic(group, topic) => {
@@ -97,7 +98,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             CommitScope::Topics(due) => Some(commits::named(&self.world, due.clone(), TopicTable::asked)),
         };
         let stream = self.stream.as_mut()?;
-        let answer = stream.answer(&self.world, question, named.as_deref())?;
+        let answer = stream.answer(&self.world, question, named.as_deref(), self.clock.now().moment)?;
         let read = ReadAt { round: self.world.round, instants: self.clock.now() };
         let asked = named.as_deref().map_or(Asked::Everything, Asked::Named);
         let (group, scheduler, names) = (&question.group, &self.scheduler, &self.settings.topics.names);
@@ -105,8 +106,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let shown = |topic: &str| names.matches(topic);
         let changes = self.world.apply_commits(group, &answer.commits, asked, shown, &max_age, read);
         self.world.set_commit_times(group, &answer.times);
-        let taken: Vec<Arc<str>> = answer.commits.topics.into_iter().map(|topic| topic.topic).collect();
-        stream.taken_over(group, Some(&taken));
+        stream.taken_over(group, &answer.taken);
         let due = question.topics.due().to_vec();
         Some(Outcome { group: group.clone(), is_full: named.is_none(), due, result: Ok(changes) })
     }
@@ -129,11 +129,10 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let Some(stream) = &mut self.stream else { return };
         for outcome in asked.iter().filter(|outcome| outcome.result.is_ok()) {
             if outcome.is_full {
-                stream.taken_over(&outcome.group, None);
                 stream.full_answered(&outcome.group, asked_at, answered);
             } else {
                 let names = outcome.due.iter().filter_map(|ix| self.world.names.name(*ix).cloned());
-                stream.taken_over(&outcome.group, Some(&names.collect::<Vec<_>>()));
+                stream.topics_answered(&outcome.group, names.collect(), answered);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Checks one cluster's section.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,9 @@ pub const CONNECTIONS_PER_BROKER_RANGE: RangeInclusive<usize> = 1..=16;
 /// What `sample_partitions` may be; 0 is no sampling.
 pub const SAMPLE_PARTITIONS_RANGE: RangeInclusive<usize> = 0..=100_000;
 
+/// What `max_series` may be; 0 is no limit.
+pub const MAX_SERIES_RANGE: RangeInclusive<u64> = 0..=1_000_000_000;
+
 /// Checks a cluster. Errors are kept in the checker; the result counts only when there are none.
 pub(crate) fn cluster(checker: &mut Checker<'_>, section: &Field<'_>, polling: &Chosen) -> Cluster {
     let mut files = FileDigest::default();
@@ -54,10 +57,38 @@ pub(crate) fn cluster(checker: &mut Checker<'_>, section: &Field<'_>, polling: &
         groups: groups(checker, &section.field("groups")),
         commits: tracking::commit_source(checker, &section.field("commits"), collectors),
         collectors,
+        max_series: checker.parse(&section.field("max_series"), max_series).and_then(NonZeroU64::new),
         files_digest: ContentDigest::default(),
     };
+    warn_of_no_effect(checker, section, &cluster);
     cluster.files_digest = with_properties(checker, files, &cluster.kafka);
     cluster
+}
+
+fn max_series(text: &str) -> Result<u64, ValueError> {
+    values::count(text, MAX_SERIES_RANGE)
+}
+
+/// What is written and changes nothing is probably not meant.
+fn warn_of_no_effect(checker: &mut Checker<'_>, section: &Field<'_>, cluster: &Cluster) {
+    let groups = section.field("groups");
+    let drops = groups.field("drop_zero_lag_partitions");
+    if cluster.groups.drop_zero_lag_partitions {
+        if cluster.groups.granularities().iter().all(|granularity| *granularity == Granularity::Topic) {
+            checker.warn(&drops, "no effect: with granularity topic groups have no series by partition");
+        } else if !cluster.collectors.commits || !cluster.collectors.offsets {
+            checker.warn(&drops, "no effect: without the collectors of offsets and commits no lag is known");
+        }
+    }
+    let names = "overrides say the granularity that holds anyway, for none says another";
+    for (field, general, all) in [
+        (section.field("topics"), cluster.topics.granularity, cluster.topics.granularities()),
+        (groups, cluster.groups.granularity, cluster.groups.granularities()),
+    ] {
+        if all.len() > 1 && all.iter().all(|granularity| *granularity == general) {
+            checker.warn(&field.field("overrides"), names);
+        }
+    }
 }
 
 fn name(checker: &mut Checker<'_>, field: &Field<'_>) -> Option<String> {
@@ -257,6 +288,7 @@ fn groups(checker: &mut Checker<'_>, section: &Field<'_>) -> GroupSettings {
         filter: filter(checker, section),
         states,
         granularity: granularity(checker, section),
+        drop_zero_lag_partitions: checker.boolean(&section.field("drop_zero_lag_partitions"), false),
         isolation: tracking::isolation(checker, section),
         overrides: tracking::group_overrides(checker, &section.field("overrides")),
     }

@@ -25,13 +25,13 @@ const LISTS: &[List] = &[
     List {
         path: "clusters[].topics.overrides",
         noun: "override",
-        needs: "topics and time_lag",
+        needs: "topics, and time_lag or granularity",
         example: "{topics: ['^mirror'], time_lag: history}",
     },
     List {
         path: "clusters[].groups.overrides",
         noun: "override",
-        needs: "groups and isolation",
+        needs: "groups, and isolation or granularity",
         example: "{groups: ['^billing'], isolation: read_committed}",
     },
 ];

@@ -1,7 +1,7 @@
 //! The checked configuration: plain data that needs no further doubt.
 
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -111,6 +111,9 @@ pub struct Cluster {
     pub commits: CommitSource,
     /// Which collectors run besides brokers and topics, which always do.
     pub collectors: Collectors,
+    /// The most `kafka_` series of the cluster: what is more by partition is withheld; `None` (the default) has no limit.
+    #[serde(serialize_with = "as_number")]
+    pub max_series: Option<NonZeroU64>,
     /// Stands for the content of the certificate, key and token files that the settings name.
     #[serde(skip)]
     pub files_digest: ContentDigest,
@@ -185,7 +188,8 @@ pub struct TopicSettings {
     /// Names to export; default all.
     #[serde(flatten)]
     pub filter: NameFilter,
-    /// Series per partition or per topic; default per partition.
+    /// Series per partition or per topic, where no override says otherwise; default per partition. See
+    /// [`Self::granularity_of`].
     pub granularity: Granularity,
     /// The most partitions of a topic that are asked for; `None` (the default) asks for all.
     #[serde(serialize_with = "as_number")]
@@ -205,8 +209,11 @@ pub struct GroupSettings {
     pub filter: NameFilter,
     /// Only groups in these states, spelled as Kafka does; empty (the default) is every state.
     pub states: Vec<String>,
-    /// Series per partition or per topic; default per partition.
+    /// Series per partition or per topic, where no override says otherwise; default per partition. See
+    /// [`Self::granularity_of`].
     pub granularity: Granularity,
+    /// Whether partitions are left out on which the group's lag is known to be 0; default false.
+    pub drop_zero_lag_partitions: bool,
     /// What lag is measured against where no override says otherwise; default the high watermark. See
     /// [`Self::isolation_of`].
     pub isolation: Isolation,
@@ -265,8 +272,15 @@ pub enum LogFormat {
     Json,
 }
 
-fn as_number<S: Serializer>(limit: &Option<NonZeroUsize>, serializer: S) -> Result<S::Ok, S::Error> {
-    limit.map_or(0, NonZeroUsize::get).serialize(serializer)
+/// No limit is 0.
+fn as_number<N, S: Serializer>(limit: &Option<N>, serializer: S) -> Result<S::Ok, S::Error>
+where
+    N: Serialize,
+{
+    match limit {
+        Some(limit) => limit.serialize(serializer),
+        None => 0.serialize(serializer),
+    }
 }
 
 fn as_text<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -20,7 +20,8 @@ fn topic<'a>(table: &'a TopicTable, freshness: &'a Freshness) -> impl Iterator<I
         .flat_map(|place| [table.starts[place], table.ends[place]])
         .filter(|reading| reading.known().is_some())
         .map(|reading| reading.at.plus(reading.max_age.get()));
-    std::iter::once(table.metadata_at.plus(freshness.metadata_max_age.get())).chain(offsets)
+    let placed = freshness.placed_at(table).map(|at| at.plus(freshness.metadata_max_age.get()));
+    placed.into_iter().chain(offsets)
 }
 
 /// The same for one group.

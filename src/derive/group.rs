@@ -12,7 +12,7 @@ use super::expiry::group_valid_until;
 use super::topic::add;
 use super::{Freshness, lag, lost};
 use crate::model::{Messages, Moment, Offset};
-use crate::state::{CommitTable, GroupTable, HistoryId, Segment, TopicTable, World};
+use crate::state::{CommitTable, GroupTable, HistoryId, Segment, TopicIx, TopicTable, World};
 
 /// The lag of one row of a group's commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,13 +89,20 @@ pub struct GroupMeaning {
 }
 
 impl GroupMeaning {
-    /// Derives a group's lags; `previous` is what was derived before, of whose pairs the last whole ones may stand.
+    /// Derives a group's lags; `previous` is what was derived before, of whose pairs the last whole ones may stand. `is_same`
+    /// says of a topic whether it is the very same table as then, while nothing that was shown has become too old.
     #[must_use]
-    pub fn of(table: &Arc<GroupTable>, world: &World, previous: Option<&Self>, freshness: &Freshness) -> Self {
+    pub fn of(
+        table: &Arc<GroupTable>,
+        world: &World,
+        previous: Option<&Self>,
+        freshness: &Freshness,
+        is_same: &dyn Fn(TopicIx) -> bool,
+    ) -> Self {
         let mut meaning =
             Self { table: table.clone(), rows: Vec::new(), topics: Vec::new(), max_lag: None, valid_until: None };
         if let Some(commits) = table.commits.as_deref() {
-            meaning.add_commits(commits, world, previous, freshness);
+            meaning.add_commits(commits, world, previous, freshness, is_same);
         }
         meaning.valid_until = group_valid_until(&meaning, freshness);
         meaning
@@ -107,7 +114,14 @@ impl GroupMeaning {
         Self { table, rows: Vec::new(), topics: Vec::new(), max_lag: None, valid_until: None }
     }
 
-    fn add_commits(&mut self, commits: &CommitTable, world: &World, previous: Option<&Self>, freshness: &Freshness) {
+    fn add_commits(
+        &mut self,
+        commits: &CommitTable,
+        world: &World,
+        previous: Option<&Self>,
+        freshness: &Freshness,
+        is_same: &dyn Fn(TopicIx) -> bool,
+    ) {
         self.rows.reserve_exact(commits.partitions.len());
         self.topics.reserve_exact(commits.segments.len());
         for segment in &commits.segments {
@@ -116,8 +130,14 @@ impl GroupMeaning {
             // What was derived under another isolation is another number.
             let previous = previous.filter(|previous| previous.table.is_read_committed == is_read_committed);
             let before = previous.and_then(|previous| Before::find(previous, segment, topic));
-            let context = Context { commits, segment, topic, is_read_committed, before, freshness };
-            let derived = context.derive(&mut self.rows);
+            let unchanged = before.as_ref().filter(|before| is_same(segment.topic) && before.is_same(commits, segment));
+            let derived = match unchanged {
+                Some(before) => before.copy(&mut self.rows),
+                None => {
+                    let context = Context { commits, segment, topic, is_read_committed, before, freshness };
+                    context.derive(&mut self.rows)
+                }
+            };
             self.max_lag = self.max_lag.max(derived.max_lag);
             self.topics.push(derived);
         }
@@ -130,6 +150,15 @@ impl GroupMeaning {
     #[must_use]
     pub fn lag(&self, row: usize) -> Option<Messages> {
         self.rows.get(row)?.messages
+    }
+
+    /// Whether the same is derived of a segment that has the same place and the same rows in both.
+    #[must_use]
+    pub(crate) fn is_same_segment(&self, other: &Self, place: usize) -> bool {
+        let rows =
+            |of: &Self| of.table.commits.as_deref().and_then(|commits| Some(commits.segments.get(place)?.rows.clone()));
+        self.topics.get(place) == other.topics.get(place)
+            && rows(self).and_then(|rows| self.rows.get(rows)) == rows(other).and_then(|rows| other.rows.get(rows))
     }
 
     /// Until when the derived values may be shown.
@@ -162,6 +191,17 @@ impl<'a> Before<'a> {
         let derived = previous.topics.get(place)?;
         let same_life = derived.history.is_some() && derived.history == topic.map(|topic| topic.history);
         same_life.then_some(Self { commits, segment: &commits.segments[place], rows: &previous.rows, topic: derived })
+    }
+
+    /// Whether these are the same commits, read at the same time.
+    fn is_same(&self, commits: &CommitTable, segment: &Segment) -> bool {
+        commits.is_same_segment(segment, self.commits, self.segment)
+    }
+
+    /// Takes over what was derived.
+    fn copy(&self, rows: &mut Vec<RowLag>) -> TopicLag {
+        rows.extend_from_slice(self.rows.get(self.segment.rows.clone()).unwrap_or_default());
+        *self.topic
     }
 
     fn row(&self, partition: crate::model::PartitionId) -> Option<RowLag> {

@@ -1,5 +1,6 @@
 //! What the facts mean: pure functions of state and time, without IO and without a clock.
 
+mod detail;
 mod diagnosis;
 mod expiry;
 mod group;
@@ -10,6 +11,7 @@ mod stamps;
 mod standing;
 mod topic;
 
+pub use detail::{Detail, Extent, GROUP_PARTITION_FAMILIES, GroupSeries, Terms};
 pub use diagnosis::{Behind, Diagnosis, Finding, Place};
 pub use group::{GroupMeaning, RowLag, TopicLag};
 pub use lag::{lag, lost};

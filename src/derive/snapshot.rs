@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::expiry::valid_until;
 use super::stamps::Stamps;
-use super::{GroupMeaning, Outlook, Standing, TopicMeaning};
+use super::{Detail, GroupMeaning, Outlook, Standing, TopicMeaning};
 use crate::model::{Instants, MaxAge, Moment, Offset, WallTime};
 use crate::state::{CommitTable, GroupTable, Membership, Reading, Segment, TopicIx, TopicTable, World};
 
@@ -13,6 +13,8 @@ use crate::state::{CommitTable, GroupTable, Membership, Reading, Segment, TopicI
 pub struct Freshness {
     /// The time of the snapshot.
     pub now: Moment,
+    /// When the metadata was last read, if ever.
+    pub metadata_at: Option<Moment>,
     /// How old metadata may get.
     pub metadata_max_age: MaxAge,
 }
@@ -27,7 +29,12 @@ impl Freshness {
     /// Whether what the metadata says of a topic may be shown.
     #[must_use]
     pub fn is_placed(&self, table: &TopicTable) -> bool {
-        self.is_fresh(table.metadata_at, self.metadata_max_age)
+        self.placed_at(table).is_some_and(|at| self.is_fresh(at, self.metadata_max_age))
+    }
+
+    /// When the metadata told of a topic last.
+    pub(super) fn placed_at(&self, table: &TopicTable) -> Option<Moment> {
+        table.last_told.or(self.metadata_at)
     }
 
     /// Whether a partition has no leader, as fresh metadata says: its log cannot move.
@@ -95,6 +102,8 @@ pub struct Snapshot {
     pub(super) outlook: Arc<Outlook>,
     /// Which version of everything this shows.
     pub(super) stamps: Stamps,
+    /// What of it is shown by partition: everything, until whoever publishes it says otherwise.
+    pub detail: Arc<Detail>,
     /// Until when all of this may be shown; `None`: for ever.
     valid_until: Option<Moment>,
 }
@@ -103,25 +112,28 @@ impl Snapshot {
     /// Derives a snapshot of the world as it is; `previous` is the one before it.
     #[must_use]
     pub fn derive(world: &World, previous: Option<&Self>, now: Instants) -> Self {
-        let freshness = Freshness { now: now.moment, metadata_max_age: world.metadata_max_age };
+        let freshness =
+            Freshness { now: now.moment, metadata_at: world.metadata_at, metadata_max_age: world.metadata_max_age };
         let unchanged = Unchanged::new(world, previous, now.moment);
         let topics = world.topics.iter().enumerate().map(|(place, table)| {
             let derived = || table.as_ref().map(|table| TopicMeaning::of(table, &freshness)).unwrap_or_default();
             unchanged.topic(place).unwrap_or_else(derived)
         });
         let topics = topics.collect();
+        let is_same = |topic: TopicIx| unchanged.topic(topic.index()).is_some();
         let groups = world.groups.iter().map(|table| {
             let before = previous.and_then(|previous| previous.group(&table.name));
             match before.filter(|before| unchanged.is_group(table, before)) {
                 Some(before) => before.clone(),
-                None => Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness)),
+                None => Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness, &is_same)),
             }
         });
         let groups: Vec<Arc<GroupMeaning>> = groups.collect();
         let valid_until = valid_until(world, &groups, &freshness);
         let outlook = previous.map(|previous| previous.outlook.clone()).unwrap_or_default();
-        let (world, stamps) = (world.clone(), Stamps::default());
-        let mut snapshot = Self { world, topics, groups, derived_at: now, freshness, outlook, stamps, valid_until };
+        let (world, stamps, detail) = (world.clone(), Stamps::default(), Arc::default());
+        let mut snapshot =
+            Self { world, topics, groups, derived_at: now, freshness, outlook, stamps, detail, valid_until };
         snapshot.stamps = Stamps::of(&snapshot, previous, |place| unchanged.topic(place).is_some());
         snapshot
     }

@@ -15,7 +15,8 @@ pub struct Stamp(NonZeroU64);
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 impl Stamp {
-    fn fresh() -> Self {
+    /// One that was not given before.
+    pub(crate) fn fresh() -> Self {
         // Counting to the end would take centuries.
         Self(NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed)))
     }

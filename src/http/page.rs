@@ -13,6 +13,7 @@ use super::response::response;
 use super::routes::{Answer, Head, ROUTES};
 use super::unwell::{diagnoses, write_unwell};
 use crate::derive::Snapshot;
+use crate::metrics::limit::REFUSAL_ORDER;
 use crate::metrics::{ClusterSource, TaskState};
 use crate::schedule::Schedule;
 
@@ -122,6 +123,7 @@ fn write_cluster(out: &mut String, cluster: &ClusterSource, now: Duration) -> fm
         let unwell = diagnoses(snapshot, told_at);
         write_numbers(out, snapshot, unwell.len(), &cluster.schedule.load(), now)?;
         write_silent_brokers(out, snapshot)?;
+        write_withheld(out, snapshot)?;
         write_unwell(out, snapshot, &unwell, told_at)?;
         write_collectors(out, cluster, snapshot, now)?;
     }
@@ -192,6 +194,21 @@ fn write_silent_brokers(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     }
     out.push_str("</p>\n");
     Ok(())
+}
+
+/// Names the families that are left out because there would be too many series.
+fn write_withheld(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    let withheld = &snapshot.detail.withheld_series;
+    if withheld.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = REFUSAL_ORDER.iter().take(withheld.len()).map(|family| family.name).collect();
+    writeln!(
+        out,
+        "<p class=\"error\"><strong>Withheld for max_series</strong> {}: {} series</p>",
+        names.join(", "),
+        withheld.iter().sum::<u64>()
+    )
 }
 
 fn write_collectors(out: &mut String, cluster: &ClusterSource, snapshot: &Snapshot, now: Duration) -> fmt::Result {

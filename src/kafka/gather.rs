@@ -34,7 +34,11 @@ impl<R> Runs<R> {
 pub(super) struct Holdings {
     /// How many members were begun.
     members: u32,
-    topics: BTreeMap<Arc<str>, Held>,
+    /// Where each topic stands in `held`.
+    places: BTreeMap<Arc<str>, usize>,
+    held: Vec<Held>,
+    /// The topic that came last: most rows are of the same topic as the one before.
+    last: Option<(Arc<str>, usize)>,
 }
 
 /// What is held of one topic.
@@ -54,10 +58,8 @@ impl Holdings {
 
     /// Adds a partition that the current member holds.
     pub(super) fn holds(&mut self, topic: &str, partition: PartitionId) {
-        if !self.topics.contains_key(topic) {
-            self.topics.insert(Arc::from(topic), Held::default());
-        }
-        let Some(held) = self.topics.get_mut(topic) else { return };
+        let place = self.place(topic);
+        let Some(held) = self.held.get_mut(place) else { return };
         if held.last_member != self.members {
             held.last_member = self.members;
             held.members = held.members.saturating_add(1);
@@ -65,9 +67,30 @@ impl Holdings {
         held.partitions.push(partition);
     }
 
+    /// Where a topic stands; it gets a place when it has none.
+    fn place(&mut self, topic: &str) -> usize {
+        if let Some((last, place)) = &self.last
+            && **last == *topic
+        {
+            return *place;
+        }
+        let (name, place) = match self.places.get_key_value(topic) {
+            Some((name, place)) => (name.clone(), *place),
+            None => {
+                let (name, place) = (Arc::from(topic), self.held.len());
+                self.held.push(Held::default());
+                self.places.insert(Arc::clone(&name), place);
+                (name, place)
+            }
+        };
+        self.last = Some((name, place));
+        place
+    }
+
     /// How many members there are, and what they hold by topic.
-    pub(super) fn finish(self) -> (u32, Vec<TopicAssignment>) {
-        let assignment = self.topics.into_iter().map(|(topic, mut held)| {
+    pub(super) fn finish(mut self) -> (u32, Vec<TopicAssignment>) {
+        let assignment = self.places.into_iter().map(|(topic, place)| {
+            let mut held = self.held.get_mut(place).map(std::mem::take).unwrap_or_default();
             held.partitions.sort_unstable();
             held.partitions.dedup();
             TopicAssignment { topic, members: held.members, partitions: held.partitions }

@@ -13,6 +13,8 @@ mod observer;
 mod offsets_topic;
 mod operations;
 mod pending;
+#[cfg(librdkafka_stand_ins)]
+mod places;
 mod pool;
 mod repeats;
 mod settings;
@@ -30,3 +32,7 @@ pub use offsets_topic::{
 pub use operations::{AclOperation, Authorized};
 pub use pool::{KafkaPool, PooledClient};
 pub use settings::{ClientSettings, property_fault};
+
+/// Whether the cost of an OffsetFetch answer grows with its rows. Where the linker cannot mend librdkafka (see build.rs),
+/// it grows with their square.
+pub const IS_OFFSET_FETCH_LINEAR: bool = cfg!(librdkafka_stand_ins);

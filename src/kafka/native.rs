@@ -801,15 +801,21 @@ fn partition_list<'a>(
 ) -> Result<Owned<rd::rd_kafka_topic_partition_list_t>, Failure> {
     // SAFETY: the size is a hint; the list is ours.
     let list = unsafe { Owned::new(rd::rd_kafka_topic_partition_list_new(0)) }.ok_or_else(out_of_memory)?;
+    let mut last: Option<(&str, CString)> = None;
     for (topic, partition, offset) in rows {
-        let topic = c_string(topic)?;
+        // The rows of a topic come one after another.
+        let name = match last.take() {
+            Some((known, name)) if ptr::eq(known, topic) => name,
+            _ => c_string(topic)?,
+        };
         // SAFETY: list and name are live, the name is copied; the new row is live until the next is added.
         unsafe {
-            let added = rd::rd_kafka_topic_partition_list_add(list.ptr(), topic.as_ptr(), partition.0);
+            let added = rd::rd_kafka_topic_partition_list_add(list.ptr(), name.as_ptr(), partition.0);
             if let Some(offset) = offset {
                 (*added).offset = offset;
             }
         }
+        last = Some((topic, name));
     }
     Ok(list)
 }
@@ -824,4 +830,206 @@ fn c_string(name: &str) -> Result<CString, Failure> {
         code: KafkaCode::LOCAL_INVALID_ARG,
         text: format!("the name {name:?} holds a NUL character, which librdkafka cannot send"),
     })
+}
+
+/// Stand-ins for two functions of librdkafka, put in their place by the linker (`--wrap`, see build.rs).
+///
+/// `rd_kafka_handle_OffsetFetch` gathers the rows of an answer in a list, and before it adds one it walks over the list
+/// to see whether the row is there already: that is quadratic. While it runs, its list is looked up by hash instead.
+#[cfg(librdkafka_stand_ins)]
+mod stand_ins {
+    use std::cell::RefCell;
+
+    use super::{CStr, c_char, c_int, c_void, ptr, rd};
+    use crate::kafka::places::{FirstPlaces, hash};
+
+    // The stand-in of `rd_kafka_handle_OffsetFetch` repeats its signature, which is not public, and relies on it adding
+    // rows at the end of its list, and doing nothing else to the list's rows but setting offset, metadata and error.
+    const _: () = assert!(
+        rd::RD_KAFKA_VERSION == 0x020c_01ff,
+        "another librdkafka: look whether what stands above is still so, then change the version here"
+    );
+
+    /// A walk over so few rows is quicker than a look-up.
+    const FEW: usize = 16;
+
+    type List = rd::rd_kafka_topic_partition_list_t;
+    type Row = rd::rd_kafka_topic_partition_t;
+
+    unsafe extern "C" {
+        fn strcmp(a: *const c_char, b: *const c_char) -> c_int;
+        fn __real_rd_kafka_handle_OffsetFetch(
+            client: *mut c_void,
+            broker: *mut c_void,
+            code: c_int,
+            answer: *mut c_void,
+            request: *mut c_void,
+            rows: *mut *mut List,
+            updates_partitions: u8,
+            adds_rows: u8,
+            allows_retry: u8,
+        ) -> c_int;
+    }
+
+    /// The answer that this thread is taking in.
+    struct Answer {
+        /// Where the list of its rows stands; null: no answer is being taken in.
+        list: *const *mut List,
+        places: FirstPlaces,
+    }
+
+    thread_local! {
+        static ANSWER: RefCell<Answer> = RefCell::new(Answer { list: ptr::null(), places: FirstPlaces::default() });
+    }
+
+    /// Begins to take an answer in, or ends it (null).
+    pub(super) fn take_in(list: *const *mut List) {
+        let begin = |answer: &RefCell<Answer>| {
+            if let Ok(mut answer) = answer.try_borrow_mut() {
+                answer.list = list;
+                answer.places.clear();
+            }
+        };
+        // While the thread ends there is none: every look-up is a walk then.
+        let _ = ANSWER.try_with(begin);
+    }
+
+    /// # Safety
+    /// `topic` is null or NUL-terminated.
+    unsafe fn hash_of(topic: *const c_char, partition: i32) -> u64 {
+        // SAFETY: the caller's promise.
+        hash(if topic.is_null() { &[] } else { unsafe { CStr::from_ptr(topic) }.to_bytes() }, partition)
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn __wrap_rd_kafka_handle_OffsetFetch(
+        client: *mut c_void,
+        broker: *mut c_void,
+        code: c_int,
+        answer: *mut c_void,
+        request: *mut c_void,
+        rows: *mut *mut List,
+        updates_partitions: u8,
+        adds_rows: u8,
+        allows_retry: u8,
+    ) -> c_int {
+        take_in(rows);
+        // SAFETY: the caller's promises are handed on as they are.
+        let code = unsafe {
+            __real_rd_kafka_handle_OffsetFetch(
+                client,
+                broker,
+                code,
+                answer,
+                request,
+                rows,
+                updates_partitions,
+                adds_rows,
+                allows_retry,
+            )
+        };
+        take_in(ptr::null());
+        code
+    }
+
+    /// The first row of a topic and partition; null: there is none.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn __wrap_rd_kafka_topic_partition_list_find(
+        list: *const List,
+        topic: *const c_char,
+        partition: i32,
+    ) -> *mut Row {
+        // SAFETY: the caller passes a live list, whose first `cnt` rows are live and do not change during the call, and a
+        // NUL-terminated topic, as are those of the rows. No place below reaches `cnt`. An answer's list is live until
+        // the end of `__wrap_rd_kafka_handle_OffsetFetch`, which takes it back.
+        unsafe {
+            let (rows, count) = ((*list).elems, usize::try_from((*list).cnt).unwrap_or(0));
+            let is_it = |place: usize| {
+                let row = rows.add(place);
+                // Most rows of other topics are told apart by this, without a look at their names.
+                (*row).partition == partition && !(*row).topic.is_null() && strcmp((*row).topic, topic) == 0
+            };
+            let walk = || (0..count).find(|place| is_it(*place));
+            let by_hash = |answer: &RefCell<Answer>| {
+                let mut answer = answer.try_borrow_mut().ok()?;
+                let is_its = !answer.list.is_null() && ptr::eq(*answer.list, list);
+                let hash_at = |place: usize| hash_of((*rows.add(place)).topic, (*rows.add(place)).partition);
+                is_its.then(|| answer.places.first(count, hash_of(topic, partition), hash_at, is_it))
+            };
+            let noted = if count < FEW { None } else { ANSWER.try_with(by_hash).ok().flatten() };
+            let place = noted.unwrap_or_else(walk);
+            place.map_or(ptr::null_mut(), |place| rows.add(place))
+        }
+    }
+}
+
+#[cfg(all(test, librdkafka_stand_ins))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    unsafe extern "C" {
+        fn __real_rd_kafka_topic_partition_list_find(
+            list: *const rd::rd_kafka_topic_partition_list_t,
+            topic: *const c_char,
+            partition: i32,
+        ) -> *mut rd::rd_kafka_topic_partition_t;
+    }
+
+    /// A topic and a partition out of few.
+    fn key() -> impl Strategy<Value = (String, i32)> {
+        ("(topic-0000)?[a-c]{0,2}", -1..4)
+    }
+
+    /// What librdkafka finds must be what the stand-in finds. Returns whether there is such a row.
+    fn compare(list: &Owned<rd::rd_kafka_topic_partition_list_t>, (topic, partition): &(String, i32)) -> bool {
+        let topic = c_string(topic).unwrap();
+        // SAFETY: list and topic are live.
+        let (ours, theirs) = unsafe {
+            (
+                rd::rd_kafka_topic_partition_list_find(list.ptr(), topic.as_ptr(), *partition),
+                __real_rd_kafka_topic_partition_list_find(list.ptr(), topic.as_ptr(), *partition),
+            )
+        };
+        assert_eq!(ours, theirs, "{topic:?} {partition}");
+        !ours.is_null()
+    }
+
+    proptest! {
+        #[test]
+        fn the_stand_in_finds_what_librdkafka_finds(
+            rows in prop::collection::vec(key(), 0..80),
+            asked in prop::collection::vec(key(), 20),
+        ) {
+            let keys = rows.iter().map(|(topic, partition)| (topic.as_str(), PartitionId(*partition), None));
+            let list = partition_list(keys).unwrap();
+            asked.iter().for_each(|key| { compare(&list, key); });
+        }
+
+        /// Also while an answer is taken in, whose list grows, and after another one.
+        #[test]
+        fn the_stand_in_finds_what_librdkafka_finds_in_a_list_that_grows(
+            answers in prop::collection::vec(prop::collection::vec((key(), any::<bool>()), 0..120), 1..4),
+        ) {
+            for answer in answers {
+                let (list, other) = (partition_list([].into_iter()).unwrap(), partition_list([].into_iter()).unwrap());
+                let place = list.ptr();
+                stand_ins::take_in(&raw const place);
+                for (key, twice) in answer {
+                    let is_there = compare(&list, &key);
+                    compare(&other, &key);
+                    let name = c_string(&key.0).unwrap();
+                    let lists = if is_there && !twice { Vec::new() } else { vec![&list, &other] };
+                    for list in lists {
+                        // SAFETY: list and name are live.
+                        unsafe { rd::rd_kafka_topic_partition_list_add(list.ptr(), name.as_ptr(), key.1) };
+                    }
+                }
+                stand_ins::take_in(ptr::null());
+            }
+        }
+    }
 }

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::{Cause, ClientSettings, KafkaApi, KafkaClient, KafkaError};
 use crate::model::{BrokerId, KafkaCode, OffsetSpec, PartitionId, TopicPartitions, TopicTimes, WallTime};
+use crate::sim::flow::Flow;
+use crate::sim::spec::{GroupSpec, Position, TopicSpec};
+use crate::sim::{Cluster, Spec};
 
 /// Longer than any answer of these tests takes.
 const SOON: Duration = Duration::from_secs(20);
@@ -53,6 +56,41 @@ async fn a_mock_cluster_answers_with_brokers_commits_and_offsets() {
     // To Kafka that would be the log start.
     let error = client.offsets_at(BrokerId(1), &at(-2)).await.unwrap_err();
     assert_eq!(error.code(), Some(KafkaCode::LOCAL_INVALID_ARG), "{error}");
+    client.close().await;
+}
+
+/// Enough rows that librdkafka looks each of them up in a long list.
+#[tokio::test]
+async fn the_many_commits_of_a_group_come_whole_and_once() {
+    let topics: Vec<String> = (0..30).map(|number| format!("topic-{number:02}")).collect();
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut spec = Spec::new(1, 1);
+    spec.topics = names.iter().map(|name| TopicSpec::new(name, 20, Flow::IDLE)).collect();
+    spec.groups = vec![GroupSpec::stopped("group", &names, Position::Behind(7))];
+    let cluster = Cluster::start(spec).await.unwrap();
+    let client = client(&[("bootstrap.servers", &cluster.bootstrap_servers().join(","))], SOON);
+    let broker = client.metadata().await.unwrap().brokers[0].id;
+    let known: Vec<(String, i32, i64)> = {
+        let world = cluster.world();
+        let commits = world.group("group").unwrap().commits();
+        commits
+            .map(|(topic, partition, offset)| (topic.to_owned(), i32::try_from(partition).unwrap(), offset))
+            .collect()
+    };
+    assert_eq!(known.len(), 600);
+    let all = |topic: &String| TopicPartitions {
+        topic: topic.as_str().into(),
+        partitions: (0..20).map(PartitionId).collect(),
+    };
+    let named: Vec<TopicPartitions> = topics.iter().map(all).collect();
+    for partitions in [None, Some(&*named)] {
+        let answer = client.committed_offsets(broker, &"group".into(), partitions).await.unwrap();
+        let rows = answer.topics.iter().flat_map(|topic| topic.rows.iter().map(move |row| (&topic.topic, row)));
+        let mut told: Vec<(String, i32, i64)> =
+            rows.map(|(topic, row)| (topic.to_string(), row.partition.0, row.offset.unwrap().unwrap().get())).collect();
+        told.sort();
+        assert_eq!(told, known);
+    }
     client.close().await;
 }
 

@@ -68,6 +68,12 @@ impl Family {
         self.labels.contains(&"partition")
     }
 
+    /// Whether its series are of consumer groups.
+    #[must_use]
+    pub fn is_of_groups(&self) -> bool {
+        self.labels.first() == Some(&"consumergroup")
+    }
+
     /// Whether the cluster's constant labels stand on its series: they do on what Kafka told.
     #[must_use]
     pub fn has_constant_labels(&self) -> bool {
@@ -340,6 +346,9 @@ families! {
         "When the snapshot that is served was made: after a pass, or when a value became too old; absent before the first.");
     KAFKASCOPE_SNAPSHOT_ROWS = gauge("kafkascope_snapshot_rows", &["kind"], EXPORTER_BY_CLUSTER,
         "Size of the snapshot that is served: its topics, topic partitions, groups and committed group partitions.");
+    KAFKASCOPE_WITHHELD_SERIES = gauge("kafkascope_withheld_series", &["family"], EXPORTER_BY_CLUSTER,
+        "Series of the family that are left out because the cluster would have more than max_series; absent while \
+         nothing is.");
     KAFKASCOPE_CACHE_HITS_TOTAL = counter("kafkascope_cache_hits_total", &["cache"], EXPORTER_BY_CLUSTER,
         "Values that were served at a tick of the scheduler without asking Kafka for them again.");
     KAFKASCOPE_CACHE_MISSES_TOTAL = counter("kafkascope_cache_misses_total", &["cache"], EXPORTER_BY_CLUSTER,

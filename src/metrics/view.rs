@@ -1,23 +1,39 @@
 //! What the web side sees of one cluster: its last published snapshot and how it is to be labelled.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::derive::Snapshot;
-use crate::model::{ConnectionStats, WallTime};
+use crate::model::{ConnectionStats, NamePredicate, WallTime};
 use crate::schedule::Schedule;
 use crate::state::CollectorName;
 
-/// How fine the series of topics or groups are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Granularity {
-    /// A series for each partition, and the sums.
+/// Which topics, or which groups, have series by partition beside their sums.
+#[derive(Debug, Clone, Default)]
+pub enum ByPartition {
+    /// All of them.
     #[default]
-    Partition,
-    /// The sums only: no family with a label `partition`.
-    Topic,
+    All,
+    /// Those with such a name.
+    Named(NamePredicate),
+    /// None of them: no family with a label `partition`.
+    None,
+}
+
+/// How much of a snapshot is shown. As long as a source lives it is the same.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// The topics that `kafka_topic_partition_…` are of.
+    pub topics: ByPartition,
+    /// The groups that families of groups by partition are of.
+    pub groups: ByPartition,
+    /// Whether partitions of groups are left out on which the lag is known to be 0.
+    pub drops_zero_lag: bool,
+    /// The most `kafka_` series of the cluster in one exposition; `None`: as many as there are.
+    pub max_series: Option<NonZeroU64>,
 }
 
 /// One cluster as the web side sees it. The poller publishes into it, a scrape copies the handles and works unlocked.
@@ -29,13 +45,12 @@ pub struct ClusterSource {
     pub bootstrap_servers: Vec<String>,
     /// Constant labels of every `kafka_` series.
     pub labels: Vec<(String, String)>,
-    /// Of `kafka_topic_…`.
-    pub topic_granularity: Granularity,
-    /// Of `kafka_consumergroup_…`.
-    pub group_granularity: Granularity,
+    /// How much of a snapshot is shown.
+    pub shown: Shown,
     /// The collectors that are switched on. Families of the others are absent.
     pub collectors: Vec<CollectorName>,
-    /// The last published snapshot; `None` before the first pass ended.
+    /// The last published snapshot; `None` before the first pass ended. What is put in here by hand is shown as it is;
+    /// [`Self::publish`] decides before how much of it is.
     pub snapshot: ArcSwapOption<Snapshot>,
     /// What the connections have done.
     pub connections: ArcSwap<ConnectionStats>,
@@ -55,8 +70,7 @@ impl ClusterSource {
             name: name.map(Arc::from),
             bootstrap_servers,
             labels: Vec::new(),
-            topic_granularity: Granularity::default(),
-            group_granularity: Granularity::default(),
+            shown: Shown::default(),
             collectors: CollectorName::ALL.to_vec(),
             snapshot: ArcSwapOption::empty(),
             connections: ArcSwap::default(),

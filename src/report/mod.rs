@@ -1,5 +1,6 @@
 //! A snapshot for people and programs: tables, JSON, and what is wrong in words.
 
+mod estimate;
 mod group;
 mod human;
 mod json;
@@ -11,6 +12,7 @@ pub(crate) mod testing;
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 mod tests;
 
+pub use estimate::EstimateReport;
 pub use group::GroupReport;
 pub use human::{Count, MessageCount, Roughly, TimeOfDay};
 pub use json::{ClusterReport, clusters_json};

@@ -81,6 +81,8 @@ pub struct Member {
 pub(super) struct TopicCommits {
     pub(super) topic: StrBytes,
     pub(super) offsets: Vec<i64>,
+    /// The group does not read the topic any more: nothing moves them.
+    pub(super) is_left: bool,
 }
 
 /// A group: what its coordinator would know of it.
@@ -138,7 +140,7 @@ impl Group {
 
     pub(super) fn set_commit(&mut self, topic: &StrBytes, partition: usize, offset: Option<i64>) {
         let at = self.commits.iter().position(|c| c.topic == *topic).unwrap_or_else(|| {
-            self.commits.push(TopicCommits { topic: topic.clone(), offsets: Vec::new() });
+            self.commits.push(TopicCommits { topic: topic.clone(), offsets: Vec::new(), is_left: false });
             self.commits.len() - 1
         });
         if let Some(commits) = self.commits.get_mut(at) {

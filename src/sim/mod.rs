@@ -1,4 +1,4 @@
-//! A simulated Kafka cluster that speaks Kafka's protocol over TCP, for `demo`, tests, benches and
+//! A simulated Kafka cluster that speaks Kafka's protocol over TCP, for `demo`, `simulate`, tests, benches and
 //! fault injection; never part of the exporter's own path.
 //!
 //! From the inside out: [`flow`] says how records come and age as a function of time; [`topic`] and

@@ -74,7 +74,7 @@ impl Group {
 
     /// Moves every commit to where the consumer is at `now_ms`. `topics` finds a topic by name.
     pub(super) fn commit<'t>(&mut self, now_ms: i64, topics: impl Fn(&str) -> Option<&'t Topic>) {
-        for commits in &mut self.commits {
+        for commits in self.commits.iter_mut().filter(|commits| !commits.is_left) {
             let Some(topic) = topics(&commits.topic) else {
                 continue;
             };

@@ -68,6 +68,8 @@ pub struct TopicSpec {
     pub history: Duration,
     /// The first offset of every partition at the beginning of the history.
     pub first_offset: i64,
+    /// The flow ended when the cluster started: what came is there, and nothing more comes.
+    pub has_ended: bool,
 }
 
 /// Where a group's commits stand when the cluster starts.
@@ -102,6 +104,10 @@ pub struct GroupSpec {
     pub consumer: Consumer,
     /// How often it commits.
     pub commit_every: Duration,
+    /// Those of its topics that it does not read, as when all that it gets from them fails: its commits on them stay.
+    pub left: Vec<String>,
+    /// Where its commits on those are: so many records before the end, on each partition.
+    pub left_behind: u32,
 }
 
 impl Spec {
@@ -193,6 +199,7 @@ impl TopicSpec {
             is_compacted: false,
             history: Duration::from_secs(3_600),
             first_offset: 0,
+            has_ended: false,
         }
     }
 
@@ -214,6 +221,8 @@ impl GroupSpec {
             position: Position::End,
             consumer: Consumer::Follows { behind: Duration::from_millis(250) },
             commit_every: COMMIT_EVERY,
+            left: Vec::new(),
+            left_behind: 0,
         }
     }
 
@@ -258,17 +267,19 @@ impl GroupSpec {
     fn commits_on(&self, world: &World, name: &str) -> Result<Option<TopicCommits>, SimError> {
         let topic = world.topic(name).ok_or_else(|| SimError::NoTopic(name.to_owned()))?;
         let now_ms = world.now_ms();
+        let is_left = self.left.iter().any(|left| left == name);
+        let position = if is_left { Position::Behind(self.left_behind) } else { self.position };
         let offset = |partition: usize| {
             let end = topic.end_at(partition, now_ms);
-            match self.position {
+            match position {
                 Position::Ago(ago) => topic.end_at(partition, now_ms - millis(ago)),
                 Position::Behind(records) => (end - i64::from(records)).max(0),
                 Position::End | Position::Nowhere => end,
             }
         };
         let offsets = (0..topic.partitions()).map(offset).collect();
-        let commits = TopicCommits { topic: topic.name.clone(), offsets };
-        Ok((self.position != Position::Nowhere).then_some(commits))
+        let commits = TopicCommits { topic: topic.name.clone(), offsets, is_left };
+        Ok((position != Position::Nowhere).then_some(commits))
     }
 }
 

@@ -96,6 +96,18 @@ enum Told {
 }
 
 impl CommitTable {
+    /// Whether a topic's commits are the same as those of a segment of another table, read by the same answers.
+    #[must_use]
+    pub(crate) fn is_same_segment(&self, segment: &Segment, other: &Self, others: &Segment) -> bool {
+        let (here, there) = (segment.rows.clone(), others.rows.clone());
+        (segment.topic, segment.at, segment.round) == (others.topic, others.at, others.round)
+            && (segment.max_age, segment.sample) == (others.max_age, others.sample)
+            && self.partitions.get(here.clone()) == other.partitions.get(there.clone())
+            && self.offsets.get(here.clone()) == other.offsets.get(there.clone())
+            && self.stale_in(segment).is_empty()
+            && other.stale_in(others).is_empty()
+    }
+
     /// The table after an answer; `places` are those of its topics, `None` for one that is filtered out. Also tells what
     /// changed, topic by topic.
     pub(super) fn from_answer(

@@ -26,6 +26,15 @@ pub struct Placement {
     pub leaderless_since: Option<Moment>,
 }
 
+impl Placement {
+    /// Takes over since when there has been no leader.
+    fn follow(&mut self, before: &Self) {
+        if self.leader.is_none() && before.leader.is_none() {
+            self.leaderless_since = before.leaderless_since;
+        }
+    }
+}
+
 /// An offset with the time and the pass in which it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
@@ -61,8 +70,8 @@ pub struct TopicTable {
     pub history: HistoryId,
     /// When that life was first seen. What was committed before says nothing about it.
     pub history_since: Moment,
-    /// When the metadata was read.
-    pub metadata_at: Moment,
+    /// When the metadata last told of the topic, where the last metadata did not; `None`: it did.
+    pub last_told: Option<Moment>,
     /// Whether the last metadata did not show the topic, or showed fewer partitions than before. A broker may lag behind:
     /// only a second such answer counts.
     pub is_doubted: bool,
@@ -121,11 +130,7 @@ impl TopicTable {
         if let Some(previous) = previous.filter(|previous| previous.partitions() <= count) {
             (history, history_since) = (previous.history, previous.history_since);
             (id, settings) = (previous.id, previous.settings.clone());
-            for (placement, before) in placements.iter_mut().zip(&previous.placements) {
-                if placement.leader.is_none() && before.leader.is_none() {
-                    placement.leaderless_since = before.leaderless_since;
-                }
-            }
+            placements.iter_mut().zip(&previous.placements).for_each(|(now, before)| now.follow(before));
             let known = sample.map_or(count, Sample::partitions).min(previous.partitions());
             starts[..known].copy_from_slice(&previous.starts[..known]);
             ends[..known].copy_from_slice(&previous.ends[..known]);
@@ -139,7 +144,7 @@ impl TopicTable {
             id,
             history,
             history_since,
-            metadata_at: at,
+            last_told: None,
             is_doubted: false,
             placements,
             sample,
@@ -150,13 +155,25 @@ impl TopicTable {
         }
     }
 
-    /// Takes note of the topic's id; another id than before starts a new life, `fresh`. Of the readings of the former life
-    /// none stay; an end that was read in this very `round`, just before the id was asked for, is of the new one.
-    pub(super) fn set_id(&mut self, id: TopicId, fresh: HistoryId, round: Round) {
+    /// Whether metadata says nothing but what the table says already, of which it was told the last time too.
+    pub(super) fn says(&self, metadata: &TopicMetadata, limit: Option<NonZeroUsize>) -> bool {
+        let mut placements = placements(metadata, Moment(0));
+        placements.iter_mut().zip(&self.placements).for_each(|(now, before)| now.follow(before));
+        self.last_told.is_none()
+            && !self.is_doubted
+            && self.sample == Sample::of(limit, placements.len())
+            && self.placements == placements
+    }
+
+    /// Takes note of the topic's id; another id than before starts a new life, `fresh`, that began with the last
+    /// `metadata`. Of the readings of the former life none stay; an end that was read in this very `round`, just before the
+    /// id was asked for, is of the new one.
+    pub(super) fn set_id(&mut self, id: TopicId, fresh: HistoryId, metadata_at: Option<Moment>, round: Round) {
         let recreated = self.id.is_some_and(|known| known != id);
         self.id = Some(id);
         if recreated {
-            (self.history, self.history_since) = (fresh, self.metadata_at);
+            let since = self.last_told.or(metadata_at).unwrap_or(self.history_since);
+            (self.history, self.history_since) = (fresh, since);
             self.starts.fill(Reading::NONE);
             self.ends.iter_mut().filter(|end| end.round != round).for_each(|end| *end = Reading::NONE);
             self.forget_life();

@@ -116,10 +116,11 @@ impl World {
 
     /// Takes in the metadata; `shown` says which topics are exported.
     ///
-    /// A topic whose metadata failed keeps what is known of it, and its age.
+    /// A topic whose metadata failed keeps what is known of it, and its age. The table of one of which nothing new is told
+    /// stays the very same.
     pub fn apply_metadata(&mut self, metadata: &ClusterMetadata, shown: impl Fn(&str) -> bool, at: Moment) {
         self.up = true;
-        self.metadata_at = Some(at);
+        let told_before = self.metadata_at.replace(at);
         self.apply_brokers(metadata);
         let mut named = vec![false; self.names.places()];
         let mut sampled: BTreeMap<TopicIx, Sample> = BTreeMap::new();
@@ -130,12 +131,16 @@ impl World {
             }
             named[ix.index()] = true;
             if topic.partitions.is_empty() {
+                self.topics[ix.index()].iter_mut().for_each(|known| keep_age(known, told_before));
+                continue;
+            }
+            if self.topics[ix.index()].as_ref().is_some_and(|known| known.says(topic, self.sample_partitions)) {
                 continue;
             }
             let fresh = self.fresh_history();
             if let Some(known) = &mut self.topics[ix.index()]
                 && topic.partitions.len() < known.partitions()
-                && doubt(known)
+                && doubt(known, told_before)
             {
                 continue;
             }
@@ -147,7 +152,7 @@ impl World {
         }
         for (place, slot) in self.topics.iter_mut().enumerate() {
             let is_named = named.get(place).copied().unwrap_or(false);
-            if !is_named && !slot.as_mut().is_some_and(doubt) {
+            if !is_named && !slot.as_mut().is_some_and(|known| doubt(known, told_before)) {
                 *slot = None;
             }
         }
@@ -228,7 +233,7 @@ impl World {
             let Some(ix) = self.names.get(&description.name) else { continue };
             let Some(table) = self.topics.get_mut(ix.index()).and_then(Option::as_mut) else { continue };
             if table.id != Some(id) {
-                Arc::make_mut(table).set_id(id, fresh, round);
+                Arc::make_mut(table).set_id(id, fresh, self.metadata_at, round);
             }
         }
     }
@@ -351,8 +356,16 @@ impl World {
     }
 }
 
+/// What the metadata does not tell of stays as old as it was; `told_before`: as old as the metadata before.
+fn keep_age(table: &mut Arc<TopicTable>, told_before: Option<Moment>) {
+    if table.last_told.is_none() {
+        Arc::make_mut(table).last_told = told_before;
+    }
+}
+
 /// Whether to keep a topic that the metadata does not show as it was: the first time only, for a broker may lag behind.
-fn doubt(table: &mut Arc<TopicTable>) -> bool {
+fn doubt(table: &mut Arc<TopicTable>, told_before: Option<Moment>) -> bool {
+    keep_age(table, told_before);
     let is_first = !table.is_doubted;
     Arc::make_mut(table).is_doubted = true;
     is_first

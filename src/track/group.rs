@@ -11,7 +11,9 @@ use super::search::TimeQuestion;
 use super::settings::{StatusSettings, TimeLag, TrackSettings};
 use super::topic::{TopicTrack, Walls};
 use super::{CommitNote, Named, Times};
-use crate::derive::{BehindCounts, GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, TopicLag};
+use crate::derive::{
+    BehindCounts, GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, Stamp, TopicLag,
+};
 use crate::model::{GroupState, Moment, PartitionId, TopicId, TopicSettings, WallTime};
 use crate::state::{CommitTable, HistoryId, Membership, Segment};
 
@@ -34,6 +36,8 @@ struct SegmentTrack {
     rhythm: Duration,
     lag: Rate,
     committed: Rate,
+    /// The version of the topic that was looked at last.
+    topic: Option<Stamp>,
 }
 
 /// One group.
@@ -43,8 +47,12 @@ pub(super) struct GroupTrack {
     rows: Vec<RowTrack>,
     segments: Vec<SegmentTrack>,
     outlook: Arc<GroupOutlook>,
-    /// The rows whose append time only the broker can tell.
+    /// The rows whose append time only the broker can tell, in order.
     wants: Vec<(usize, Want)>,
+    /// Whether the group's description could be gone by.
+    knew_members: bool,
+    /// The version of the settings that all of this goes by.
+    terms: Option<Stamp>,
 }
 
 /// What a group is looked at with.
@@ -56,6 +64,8 @@ pub(super) struct Context<'a> {
     pub(super) named: &'a Named<'a>,
     pub(super) walls: Walls,
     pub(super) times: &'a Times,
+    /// The version of the settings.
+    pub(super) terms: Option<Stamp>,
     /// See [`Facts::close_readings`].
     pub(super) close_readings: Duration,
 }
@@ -86,6 +96,8 @@ impl GroupTrack {
             segments: Vec::new(),
             outlook: Arc::new(nothing),
             wants: Vec::new(),
+            knew_members: false,
+            terms: None,
         }
     }
 
@@ -94,17 +106,40 @@ impl GroupTrack {
     }
 
     /// Whether what is known leads to no other outlook than before.
-    pub(super) fn is_current(&self, meaning: &Arc<GroupMeaning>, has_answers: bool) -> bool {
-        let is_answered = has_answers && !self.wants.is_empty();
-        Arc::ptr_eq(&self.meaning, meaning) && !is_answered
+    pub(super) fn is_current(&self, meaning: &Arc<GroupMeaning>, context: Context<'_>) -> bool {
+        let is_answered = !context.times.is_empty() && !self.wants.is_empty();
+        Arc::ptr_eq(&self.meaning, meaning) && self.terms == context.terms && !is_answered
+    }
+
+    /// Whether what is said of all segments alike is made of the same as when the group was looked at last.
+    fn is_comparable(&self, meaning: &GroupMeaning, membership: Option<&Membership>, context: Context<'_>) -> bool {
+        let holders = |member: &Membership| (member.members, member.is_simple, member.state);
+        let before = self.meaning.table.membership.as_ref().filter(|_| self.knew_members);
+        let same_holders = match (before, membership) {
+            (Some(before), Some(now)) => holders(before) == holders(now) && before.assignment == now.assignment,
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        let same_isolation = self.meaning.table.is_read_committed == meaning.table.is_read_committed;
+        same_holders && same_isolation && self.terms == context.terms && !context.named.is_exhaustive()
+    }
+
+    /// What was said of a segment, if all that it was made of is the same as then.
+    fn said(&self, place: usize, of: &Of<'_>, topic: Option<&TopicTrack>) -> Option<Said<'_>> {
+        let commits = self.meaning.table.commits.as_deref()?;
+        let (track, before) = (self.segments.get(place)?, commits.segments.get(place)?);
+        let is_same = track.topic == topic.map(TopicTrack::stamp)
+            && of.commits.is_same_segment(of.segment, commits, before)
+            && of.meaning.is_same_segment(&self.meaning, place);
+        let rows = self.outlook.rows.get(of.segment.rows.clone()).filter(|_| is_same)?;
+        Some(Said { rows, topic: *self.outlook.topics.get(place)? })
     }
 
     /// Takes in what is known of the group now; `notes` are commits with times of their own.
     pub(super) fn follow(&mut self, meaning: &Arc<GroupMeaning>, notes: &[CommitNote], context: Context<'_>) {
         let no_commits = CommitTable::default();
         let commits = meaning.table.commits.as_deref().unwrap_or(&no_commits);
-        self.align(commits);
-        self.wants.clear();
+        let is_aligned = self.align(commits);
+        let wants = std::mem::take(&mut self.wants);
         let mut outlook = GroupOutlook {
             table: meaning.table.clone(),
             rows: Vec::with_capacity(commits.partitions.len()),
@@ -116,10 +151,22 @@ impl GroupTrack {
         let mut notes = notes.to_vec();
         notes.sort_by_key(CommitNote::place);
         let notes = &notes[..];
+        let repeats = is_aligned && notes.is_empty() && self.is_comparable(meaning, membership, context);
         for (place, (segment, lag)) in commits.segments.iter().zip(&meaning.topics).enumerate() {
             let of_topic = Of { commits, segment, lag, meaning, membership, notes, context };
-            self.follow_topic(place, of_topic, &mut outlook);
+            let topic = context.topics.get(segment.topic.index()).and_then(Option::as_ref);
+            let asked = wants_in(&wants, segment);
+            let is_answered = !context.times.is_empty() && !asked.is_empty();
+            match self.said(place, &of_topic, topic).filter(|_| repeats && !is_answered) {
+                Some(said) => {
+                    outlook.rows.extend_from_slice(said.rows);
+                    outlook.topics.push(said.topic);
+                    self.wants.extend_from_slice(asked);
+                }
+                None => self.follow_topic(place, of_topic, topic, &mut outlook),
+            }
         }
+        (self.knew_members, self.terms) = (membership.is_some(), context.terms);
         for (row, told) in outlook.rows.iter().enumerate() {
             if meaning.lag(row).is_some_and(|lag| lag.0 > 0) {
                 outlook.behind.count(told.oldest_unread().and(told.method()));
@@ -129,8 +176,8 @@ impl GroupTrack {
         self.outlook = Arc::new(outlook);
     }
 
-    /// Brings what is remembered into the order of the present commits.
-    fn align(&mut self, commits: &CommitTable) {
+    /// Brings what is remembered into the order of the present commits. Returns whether it was in that order.
+    fn align(&mut self, commits: &CommitTable) -> bool {
         let before = self.meaning.table.commits.clone();
         let before = before.as_deref();
         let same_rows = |table: &CommitTable| {
@@ -139,7 +186,7 @@ impl GroupTrack {
                 && table.segments.iter().zip(&commits.segments).all(|(a, b)| (a.topic, &a.rows) == (b.topic, &b.rows))
         };
         if before.is_some_and(same_rows) {
-            return;
+            return true;
         }
         let mut rows = Vec::with_capacity(commits.partitions.len());
         let mut segments = Vec::with_capacity(commits.segments.len());
@@ -155,11 +202,12 @@ impl GroupTrack {
             }
         }
         (self.rows, self.segments) = (rows, segments);
+        false
     }
 
-    fn follow_topic(&mut self, place: usize, of: Of<'_>, outlook: &mut GroupOutlook) {
-        let topic = of.context.topics.get(of.segment.topic.index()).and_then(Option::as_ref);
+    fn follow_topic(&mut self, place: usize, of: Of<'_>, topic: Option<&TopicTrack>, outlook: &mut GroupOutlook) {
         self.follow_life(place, of, topic);
+        self.segments[place].topic = topic.map(TopicTrack::stamp);
         let Some(topic) = topic else {
             let unknown = RowTrack::default().unknown();
             outlook.rows.extend(std::iter::repeat_n(unknown, of.segment.rows.len()));
@@ -252,6 +300,19 @@ impl GroupTrack {
             })
         })
     }
+}
+
+/// What was said of a segment.
+struct Said<'a> {
+    rows: &'a [RowOutlook],
+    topic: GroupTopicOutlook,
+}
+
+/// Those of some questions, in the order of the rows, that are about a segment.
+fn wants_in<'a>(wants: &'a [(usize, Want)], segment: &Segment) -> &'a [(usize, Want)] {
+    let from = wants.partition_point(|(row, _)| *row < segment.rows.start);
+    let to = wants.partition_point(|(row, _)| *row < segment.rows.end);
+    &wants[from..to]
 }
 
 /// What was read of a segment since it was looked at last.

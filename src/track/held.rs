@@ -90,7 +90,7 @@ mod tests {
             id: id.map(TopicId),
             history: HistoryId(1),
             history_since: Moment(0),
-            metadata_at: Moment(0),
+            last_told: None,
             is_doubted: false,
             placements: Vec::new(),
             sample: None,

@@ -6,6 +6,7 @@ use super::Named;
 use super::rate::Rate;
 use super::ring::Ends;
 use super::timeline::Timeline;
+use crate::derive::Stamp;
 use crate::model::{Instants, Moment, Offset, PartitionId, WallTime};
 use crate::state::{TopicIx, TopicTable};
 
@@ -83,15 +84,28 @@ pub(super) struct TopicTrack {
     /// When the youngest end was read.
     pub(super) ends_at: Option<WallTime>,
     produced: Rate,
+    /// The version of all of this.
+    stamp: Stamp,
 }
 
 impl TopicTrack {
     pub(super) fn new(table: &Arc<TopicTable>) -> Self {
-        Self { table: table.clone(), partitions: Vec::new(), ends_at: None, produced: Rate::default() }
+        Self {
+            table: table.clone(),
+            partitions: Vec::new(),
+            ends_at: None,
+            produced: Rate::default(),
+            stamp: Stamp::fresh(),
+        }
     }
 
     pub(super) fn partition(&self, place: usize) -> Option<&PartitionTrack> {
         self.partitions.get(place)
+    }
+
+    /// The version of what is remembered. Two that are the same tell the same.
+    pub(super) fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
     /// The end of a partition's log, as it was read last.
@@ -108,6 +122,7 @@ impl TopicTrack {
     pub(super) fn resume(&mut self, place: usize, earlier: &Timeline) {
         self.grow(place + 1);
         self.partitions[place].timeline.resume(earlier);
+        self.stamp = Stamp::fresh();
     }
 
     fn grow(&mut self, partitions: usize) {
@@ -128,7 +143,7 @@ impl TopicTrack {
         if self.table.history != table.history {
             *self = Self::new(table);
         }
-        self.table = table.clone();
+        (self.table, self.stamp) = (table.clone(), Stamp::fresh());
         self.grow(table.asked());
         let mut latest = None;
         for (place, track) in self.partitions.iter_mut().enumerate().take(table.asked()) {

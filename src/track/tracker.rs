@@ -11,7 +11,7 @@ use super::search::{MAX_TIME_QUESTIONS, TimeAnswer, TimeQuestion};
 use super::settings::TrackSettings;
 use super::timeline::{Point, Timeline};
 use super::topic::{TopicTrack, Walls};
-use crate::derive::{BehindCounts, GroupOutlook, Outlook, Snapshot};
+use crate::derive::{BehindCounts, GroupOutlook, Outlook, Snapshot, Stamp};
 use crate::model::{Offset, PartitionId, WallTime};
 use crate::state::{TopicIx, TopicTable};
 
@@ -86,12 +86,18 @@ impl Times {
     pub(super) fn of(&self, topic: TopicIx, partition: PartitionId) -> impl Iterator<Item = (Offset, WallTime)> {
         self.told.get(&(topic, partition)).into_iter().flatten().copied()
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
 }
 
 /// The memory of one cluster. Bounded by its partitions and group-partitions.
 #[derive(Debug, Default)]
 pub struct Tracker {
     settings: TrackSettings,
+    /// The version of the settings.
+    terms: Option<Stamp>,
     topics: Vec<Option<TopicTrack>>,
     groups: HashMap<Arc<str>, GroupTrack>,
     notes: HashMap<Arc<str>, Vec<CommitNote>>,
@@ -120,6 +126,7 @@ impl Tracker {
     /// Other settings from now on.
     pub fn set_settings(&mut self, settings: TrackSettings) {
         self.settings = settings;
+        self.terms = Some(Stamp::fresh());
     }
 
     /// Takes note of a commit with a time of its own, in the order in which they were made. It counts with the next
@@ -164,16 +171,16 @@ impl Tracker {
             named,
             walls,
             times: &times,
+            terms: self.terms,
             close_readings: self.period.mul_f64(CLOSE_PERIODS),
         };
-        let has_answers = !times.told.is_empty();
         let mut known = std::mem::take(&mut self.groups);
         let mut outlooks: Vec<Arc<GroupOutlook>> = Vec::with_capacity(snapshot.groups.len());
         for meaning in &snapshot.groups {
             let name = &meaning.table.name;
             let mut group = known.remove(name).unwrap_or_else(|| GroupTrack::new(meaning));
             let notes = notes.get(name).map_or(&[][..], Vec::as_slice);
-            if !notes.is_empty() || !group.is_current(meaning, has_answers) {
+            if !notes.is_empty() || !group.is_current(meaning, context) {
                 group.follow(meaning, notes, context);
             }
             outlooks.push(group.outlook());

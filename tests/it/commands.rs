@@ -47,7 +47,9 @@ fn commands_have_help_that_fits_a_page() {
     for part in ["Commands:", "Security:", "kafka_exporter's flags", "Examples:", "Exit codes:", "--kafka.server"] {
         assert!(all.contains(part), "{part} is not in\n{all}");
     }
-    for command in ["serve", "demo", "check", "snapshot", "record", "replay", "metrics", "completions", "man"] {
+    for command in
+        ["serve", "demo", "check", "snapshot", "record", "replay", "simulate", "metrics", "completions", "man"]
+    {
         let help = well([command, "--help"]);
         assert!(help.contains(&format!("Usage: kafkascope {command}")), "{help}");
         assert!(all.contains(&format!("  {command} ")), "{command} is not in\n{all}");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafkascope::kafka::{ClientSettings, CommitFeed, OffsetsRecord, OffsetsStream};
@@ -11,7 +12,7 @@ use crate::exporter::Exporter;
 use crate::exposition::Exposition;
 use crate::kafka::{Acl, Cluster, Driver, PLAIN_USERS, Pki, Protocol, Version, at};
 use crate::tools::scratch;
-use crate::wait::eventually;
+use crate::wait::{eventually, within};
 
 /// For groups to settle, transactions to pin and permissions to come into force.
 const SOON: Duration = Duration::from_secs(60);
@@ -230,31 +231,59 @@ fn stream_shows_commits_with_their_exact_times_without_asking() {
     all_streaming(&exporter);
     has_logged(&exporter, "commits are read from all 6 partitions of __consumer_offsets");
     shows(&exporter, "exact", "exact", 1.0);
-    // Its statistics come every 10 s: the base is counted by then.
-    let settled = || {
-        let before = offset_fetches(&exporter);
-        std::thread::sleep(Duration::from_secs(12));
-        let after = offset_fetches(&exporter);
-        if before > 0.0 && before == after { Ok(after) } else { Err(format!("{before}, then {after}")) }
-    };
-    let asked = eventually("coordinators are not asked any more", SOON, settled);
+    let mut rounds = 0;
+    // A machine that is held up for seconds holds reading up, and then it is right to ask: another round tells.
+    eventually("commits are shown and nobody is asked for any", SOON * 4, || {
+        let asked = asks_no_more(&exporter)?;
+        rounds += 1;
+        commits_of_a_round(&exporter, driver, &witness, rounds)?;
+        match asks_no_more(&exporter)? {
+            after if after == asked => Ok(()),
+            after => Err(format!("round {rounds}: {asked} times, then {after}")),
+        }
+    });
+    assert_eq!(exporter.terminate().code(), Some(0));
+}
+
+/// How often coordinators were asked for commits, once they are not asked any more.
+fn asks_no_more(exporter: &Exporter) -> Result<f64, String> {
+    within(SOON, || {
+        let before = offset_fetches(exporter);
+        // Statistics come every 10 s: what was asked before is counted by then.
+        sleep(Duration::from_secs(12));
+        let after = offset_fetches(exporter);
+        if before > 0.0 && before == after { Ok(after) } else { Err(format!("coordinators are asked: {after} times")) }
+    })
+}
+
+/// Four commits are shown, each with the time that stands in its record, then their number, the lag, and that they are
+/// deleted.
+fn commits_of_a_round(exporter: &Exporter, driver: &Driver, witness: &OffsetsStream, round: i32) -> Result<(), String> {
+    let lag = [("consumergroup", "exact"), ("topic", "exact"), ("partition", "0")];
+    let mut wrong = Vec::new();
     for offset in 2..6 {
         driver.commit("exact", &[at("exact", 0, offset)]).unwrap();
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
-        let time = shows(&exporter, "exact", "exact", offset as f64);
-        let told = records(&witness, "exact", |read| read.iter().any(|record| offset_of(record) == Some(offset)));
-        assert_eq!(time, Some(seconds(told.last().unwrap())));
+        let time = shows(exporter, "exact", "exact", offset as f64);
+        let told = records(witness, "exact", |read| read.iter().any(|record| offset_of(record) == Some(offset)));
+        let made = told.last().map(seconds);
+        if time != made {
+            wrong.push(format!("round {round}: {offset} is shown as of {time:?}, and was made at {made:?}"));
+        }
     }
-    assert_eq!(exporter.scrape().value("kafka_consumergroup_commits_total", &[("consumergroup", "exact")]), 4.0);
-    let lag = [("consumergroup", "exact"), ("topic", "exact"), ("partition", "0")];
+    let made = 4.0 * f64::from(round);
+    exporter.scrape_until("the commits are counted", SOON, |scrape| {
+        let counted = scrape.value("kafka_consumergroup_commits_total", &lag[..1]);
+        if counted == made { Ok(()) } else { Err(format!("{counted}, not {made}")) }
+    });
     assert_eq!(exporter.scrape().value("kafka_consumergroup_lag", &lag), 95.0);
     driver.delete_group_offsets("exact", "exact", &[0]).unwrap();
     exporter.scrape_until("the deleted commit goes", SOON, |scrape| {
         let shown = scrape.get("kafka_consumergroup_current_offset", &lag);
         if shown.is_none() { Ok(()) } else { Err(format!("{shown:?}")) }
     });
-    assert_eq!(settled(), Ok(asked), "nobody was asked for any of it");
-    assert_eq!(exporter.terminate().code(), Some(0));
+    records(witness, "exact", |read| read.iter().any(|record| offset_of(record).is_none()));
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
 
 /// Commits of groups on every partition are shown.
@@ -294,7 +323,8 @@ fn stream_held_up_by_a_hanging_transaction_is_polled_instead() {
     has_logged(&exporter, "commits are read from all 6 partitions of __consumer_offsets again");
     all_groups_show(&exporter, driver, "pinned", 4);
     shows(&exporter, "hangs", "pinned", 1.0);
-    let fell_back = exporter.output().matches("are polled instead of read").count();
+    // A leader that is silent for a while on a busy machine has a line of its own.
+    let fell_back = exporter.output().matches("held up by a transaction").count();
     assert_eq!(fell_back, 1, "{}", exporter.output());
 }
 

@@ -8,6 +8,8 @@ import tempfile
 import comparison
 import comparison_report
 import passes
+import scale
+import scale_report
 import timelag
 import timelag_report
 from cluster import Cluster, Size
@@ -17,21 +19,24 @@ SMALL, EMPTY = Size(topics=20, groups=10), Size(topics=0, groups=0)
 
 def arguments():
     parser = argparse.ArgumentParser(prog="tests/lab", description="what kafkascope costs, against three real brokers")
-    parser.add_argument("what", choices=["passes", "adaptive", "time-lag", "hold"], help="what to do with the cluster")
-    parser.add_argument("--jars", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--kafka", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("what", choices=["passes", "adaptive", "time-lag", "scale", "hold"], help="what to do with the cluster")
+    parser.add_argument("--jars", help=argparse.SUPPRESS)
+    parser.add_argument("--kafka", help=argparse.SUPPRESS)
     parser.add_argument("--prometheus", help=argparse.SUPPRESS)
     parser.add_argument("--binary", default="target/release/kafkascope", help="the build to measure")
     parser.add_argument("--report", metavar="FILE", help="write the report there, too")
     parser.add_argument("--passes", type=int, default=12, help="passes in each measured window (passes)")
     comparison.add_arguments(parser)
     timelag.add_arguments(parser)
+    scale.add_arguments(parser)
     return parser.parse_args()
 
 
 def run(options, size):
     """The report's lines."""
     with tempfile.TemporaryDirectory(prefix="kafkascope-lab-") as directory:
+        if options.what == "scale":
+            return at_scale(options, directory)
         cluster = Cluster(options.jars, directory, size)
         try:
             cluster.start()
@@ -48,6 +53,16 @@ def run(options, size):
             return list(comparison_report.report(options, size, comparison.measure(options, cluster, directory)))
         finally:
             cluster.stop()
+
+
+def at_scale(options, directory):
+    """The report's lines, of clusters of other sizes; the drawing goes to its file."""
+    found = scale.measure(options, directory)
+    drawing = scale_report.plot(found["cases"])
+    if options.plot and drawing:
+        with open(options.plot, "w") as file:
+            file.write(drawing)
+    return list(scale_report.report(options, found))
 
 
 def main():

@@ -89,22 +89,23 @@ class Driver:
 class Cluster:
     """The lab's Kafka, empty at first."""
 
-    def __init__(self, jars, directory, size):
+    def __init__(self, jars, directory, size, brokers=BROKERS, heap="768m", properties=None):
         self.jars, self.directory, self.size, self.nodes, self.driver = jars, directory, size, [], None
+        self.brokers, self.heap, self.more_properties = brokers, heap, properties or {}
         classes = os.path.join(directory, "classes")
         self.java_clients = f"{classes}:{jars}/*"
-        self.ports = dict(zip([*range(1, BROKERS + 1), CONTROLLER], free_ports(BROKERS + 1)))
-        self.bootstrap = ",".join(f"127.0.0.1:{self.ports[node]}" for node in range(1, BROKERS + 1))
+        self.ports = dict(zip([*range(1, brokers + 1), CONTROLLER], free_ports(brokers + 1)))
+        self.bootstrap = ",".join(f"127.0.0.1:{self.ports[node]}" for node in range(1, brokers + 1))
 
     def start(self):
-        note(f"starting {BROKERS} brokers")
+        note(f"starting {self.brokers} brokers")
         files = {node: self._properties(node) for node in self.ports}
         class_path = f"{self.jars}/*"
         tool = [*java("128m", class_path, "warn"), "kafka.tools.StorageTool", "format", "-t", CLUSTER_UUID, "-c"]
         for path in files.values():
             subprocess.run([*tool, path], check=True, stdout=subprocess.DEVNULL)
         for node, path in files.items():
-            command = [*java("768m", class_path, "warn"), "kafka.Kafka", path]
+            command = [*java(self.heap, class_path, "warn"), "kafka.Kafka", path]
             log = os.path.join(self.directory, f"node{node}.log")
             self.nodes.append(Process(f"Kafka node {node}", command, log))
         sources = sorted(glob.glob("tests/driver/*.java"))
@@ -145,6 +146,7 @@ class Cluster:
         }
         if not is_controller:
             lines["advertised.listeners"] = listener
+            lines.update(self.more_properties)
         path = os.path.join(self.directory, f"node{node}.properties")
         with open(path, "w") as file:
             file.writelines(f"{key}={value}\n" for key, value in lines.items())
@@ -154,7 +156,7 @@ class Cluster:
         for node in self.nodes:
             node.check()
         try:
-            return True if len(self.driver.call("brokers")["brokers"]) == BROKERS else None
+            return True if len(self.driver.call("brokers")["brokers"]) == self.brokers else None
         except RuntimeError:
             return None
 
@@ -165,7 +167,7 @@ class Cluster:
         places = list(itertools.product(names, range(PARTITIONS)))
         call = self.driver.call
         with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            create = lambda name: call("createTopic", topic=name, partitions=PARTITIONS, replication=BROKERS)
+            create = lambda name: call("createTopic", topic=name, partitions=PARTITIONS, replication=self.brokers)
             produce = lambda place: call("produce", topic=place[0], partition=place[1], count=10, bytes=10, keys=0)
             list(pool.map(create, names))
             list(pool.map(produce, places))
@@ -182,7 +184,7 @@ class Cluster:
 
     def broker_cpu_seconds(self):
         """Of all brokers together, without the controller."""
-        return sum(node.cpu_seconds() for node in self.nodes[:BROKERS])
+        return sum(node.cpu_seconds() for node in self.nodes[: self.brokers])
 
     def release_driver(self):
         """The driver costs the brokers heartbeats and metadata: it is not there while they are measured."""

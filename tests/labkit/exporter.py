@@ -21,7 +21,7 @@ ASKS_FROM = "127.0.0.9"
 class Exporter:
     """One running kafkascope. `polling` is that section of its config file, and `more` further ones, as YAML."""
 
-    def __init__(self, binary, bootstrap, polling, directory, more=""):
+    def __init__(self, binary, bootstrap, polling, directory, more="", ready=READY_SECONDS):
         self.port = free_ports(1)[0]
         config = os.path.join(directory, f"kafkascope-{self.port}.yml")
         with open(config, "w") as file:
@@ -29,7 +29,7 @@ class Exporter:
             file.write(f"clusters: [{{bootstrap_servers: [{bootstrap.replace(',', ', ')}]}}]\n{more}")
         self.process = Process("kafkascope", [binary, "serve", "--config", config], os.path.join(directory, "kafkascope.log"))
         try:
-            wait_for("the first pass", READY_SECONDS, self._is_ready)
+            wait_for("the first pass", ready, self._is_ready)
         except BaseException:
             self.stop()
             raise
@@ -50,6 +50,12 @@ class Exporter:
         connection.close()
         text = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
         return took, len(body), text.decode()
+
+    def open_scrape(self, encoding):
+        """The response of a scrape, to be read by whoever asked for it."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60, source_address=(ASKS_FROM, 0))
+        connection.request("GET", "/metrics", headers={"Accept-Encoding": encoding})
+        return connection.getresponse()
 
     def families(self, query=""):
         """What it shows, as name → [(labels, value)]."""

@@ -68,7 +68,12 @@ impl Bench {
 
     /// One interval later: a pass, and what is derived from it.
     async fn pass(&mut self) -> PassReport {
-        self.clock.0.fetch_add(15_000, Ordering::Relaxed);
+        self.pass_after(15_000).await
+    }
+
+    /// The same, so many milliseconds later.
+    async fn pass_after(&mut self, wait_ms: u64) -> PassReport {
+        self.clock.0.fetch_add(wait_ms, Ordering::Relaxed);
         let report = self.poller.tick().await;
         self.last = Some(Snapshot::derive(self.poller.world(), self.last.as_ref(), self.clock.now()));
         // Probes are nobody's to wait for: let them run. The first one waits for its backoff.

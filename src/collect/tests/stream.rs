@@ -212,3 +212,135 @@ async fn adaptive_polling_hears_of_a_commit_on_a_quiet_topic_at_once() {
     bench.pass().await;
     assert_eq!((fetches(&bench), bench.lags("g")), (0, vec![Some(6), Some(1)]));
 }
+
+/// What the group has committed, as its coordinator tells it from now on.
+fn committed(bench: &Bench, topic: &str, partition: i32, offset: i64) {
+    let mut world = bench.kafka.world();
+    world.groups.get_mut("g").unwrap().commits.insert((topic.into(), PartitionId(partition)), Ok(offset));
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_as_often_as_reading_gets_on_ends() {
+    let (mut bench, feed) = streaming(|settings| settings.rules.fixed = Some(Duration::from_secs(1))).await;
+    // A new life, and reading that is always further back than the last pass.
+    feed.health.lock().unwrap().life = 7;
+    feed.set(StreamState::Streaming, 1500);
+    committed(&bench, "t", 0, 8);
+    bench.pass_after(1000).await;
+    assert_eq!((fetches(&bench), bench.lags("g")), (1, vec![Some(2), Some(6)]), "the base");
+    feed.commit("g", "t", 0, 6, 30_000);
+    bench.pass_after(1000).await;
+    assert_eq!((fetches(&bench), bench.lags("g")), (0, vec![Some(2), Some(6)]), "the base stands");
+    feed.commit("g", "t", 0, 8, 30_500);
+    feed.commit("g", "t", 1, 5, 32_500);
+    bench.pass_after(1000).await;
+    assert_eq!((fetches(&bench), bench.lags("g")), (0, vec![Some(2), Some(5)]), "reading has passed it");
+    for pass in 0..598 {
+        bench.pass_after(1000).await;
+        assert_eq!(fetches(&bench), usize::from(pass == 597), "pass {pass}");
+    }
+    bench.pass_after(1000).await;
+    assert_eq!(fetches(&bench), 0, "one asks for the guard against drift");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_coordinator_told_stands_no_longer_than_what_is_read() {
+    let (mut bench, feed) = streaming(|settings| settings.rules.fixed = Some(Duration::from_secs(1))).await;
+    feed.health.lock().unwrap().life = 7;
+    feed.set(StreamState::Streaming, 20_000);
+    let mut asked = Vec::new();
+    for pass in 0..13 {
+        bench.pass_after(1000).await;
+        if fetches(&bench) > 0 {
+            asked.push(pass);
+        }
+    }
+    assert_eq!(asked, [0, 6, 12]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_base_that_was_refused_is_asked_for_again_before_long() {
+    let (mut bench, feed) = streaming(|settings| {
+        settings.rules.fixed = None;
+        settings.rules.bounds.max = Some(Duration::from_secs(600));
+        settings.rules.bounds.max_age = None;
+    })
+    .await;
+    // Until all of it is quiet.
+    for _ in 0..100 {
+        bench.pass().await;
+    }
+    fetches(&bench);
+    feed.health.lock().unwrap().life = 7;
+    let refused = Cause::Code { code: KafkaCode::GROUP_AUTHORIZATION_FAILED, text: String::new() };
+    bench.fail(Operation::OffsetFetch, None, refused);
+    bench.pass().await;
+    assert_eq!(fetches(&bench), 1);
+    bench.kafka.world().failures.clear();
+    committed(&bench, "t", 0, 9);
+    let mut passes = 0;
+    while bench.lags("g")[0] != Some(1) {
+        bench.pass().await;
+        passes += 1;
+        assert!(passes <= 4, "a minute");
+    }
+    for _ in 0..4 {
+        fetches(&bench);
+        feed.commit("g", "t", 0, 10, 30_000);
+        bench.pass().await;
+        assert_eq!((fetches(&bench), bench.lags("g")[0]), (0, Some(0)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_older_than_an_answer_about_its_topic_is_not_shown() {
+    let (mut bench, feed) = streaming(|settings| settings.rules.fixed = None).await;
+    bench.kafka.world().topic("quiet", &[(0, 10)]);
+    feed.commit("g", "quiet", 0, 1, 30_000);
+    committed(&bench, "quiet", 0, 1);
+    for _ in 0..20 {
+        bench.pass().await;
+    }
+    assert_eq!(bench.lags("g"), [Some(6), Some(6), Some(9)]);
+    feed.set(StreamState::CatchingUp, 60_000);
+    let mut offset = 5;
+    loop {
+        bench.kafka.take_calls();
+        bench.kafka.world().topics.get_mut("t").unwrap().partitions[0].offsets = Ok((0, offset + 6));
+        committed(&bench, "t", 0, offset);
+        bench.pass().await;
+        assert_eq!(bench.lags("g")[0], Some(6));
+        let calls = bench.kafka.take_calls();
+        let is_fetch = |call: &&crate::kafka::fake::Call| call.operation == Operation::OffsetFetch;
+        let named: Vec<_> = calls.iter().filter(is_fetch).map(|call| call.named).collect();
+        if offset > 5 && named == [2] {
+            break;
+        }
+        offset += 1;
+        assert!(offset < 15, "the topic is never asked for alone");
+    }
+    // Reading goes on; it has not come to the time of that answer when the next pass is made.
+    feed.set(StreamState::Streaming, 1500);
+    for (read, lag) in [(offset - 1, 6), (offset, 6), (offset + 1, 5)] {
+        feed.commit("g", "t", 0, read, 300_000);
+        bench.pass_after(1000).await;
+        assert_eq!(bench.lags("g")[0], Some(lag), "{read}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_was_gone_for_a_moment_is_asked_for_again() {
+    let (mut bench, _feed) = streaming(|_| ()).await;
+    let state = |bench: &Bench, state| {
+        bench.kafka.world().groups.get_mut("g").unwrap().description.state = state;
+    };
+    state(&bench, GroupState::Dead);
+    bench.pass().await;
+    assert!(bench.poller.world().groups.is_empty());
+    state(&bench, GroupState::Stable);
+    fetches(&bench);
+    bench.pass().await;
+    assert_eq!((fetches(&bench), bench.lags("g")), (1, vec![Some(6), Some(6)]));
+    bench.pass().await;
+    assert_eq!(fetches(&bench), 0);
+}

@@ -72,6 +72,69 @@ fn the_first_override_that_matches_holds() {
 }
 
 #[test]
+fn an_override_says_only_what_it_has() {
+    let text = with_cluster(
+        "topics: {granularity: topic, overrides: [{topics: ^a, time_lag: off}, {topics: ['^ab', c], granularity: partition}, {topics: a, time_lag: broker, granularity: topic}]}
+  groups: {isolation: read_committed, drop_zero_lag_partitions: true, overrides: [{groups: x, granularity: topic}, {groups: xx, isolation: read_uncommitted}]}
+  max_series: 100000",
+    );
+    let config = good(&text);
+    let [cluster] = config.clusters.as_slice() else { panic!("one cluster") };
+    let topics =
+        ["ab", "ax", "ca", "d"].map(|topic| (cluster.topics.time_lag_of(topic), cluster.topics.granularity_of(topic)));
+    let (partition, topic) = (Granularity::Partition, Granularity::Topic);
+    let expected =
+        [(TimeLag::Off, partition), (TimeLag::Off, topic), (TimeLag::Broker, partition), (TimeLag::Auto, topic)];
+    assert_eq!(topics, expected);
+    let groups =
+        ["xx", "x", "y"].map(|group| (cluster.groups.isolation_of(group), cluster.groups.granularity_of(group)));
+    let committed = Isolation::ReadCommitted;
+    assert_eq!(groups, [(Isolation::ReadUncommitted, topic), (committed, topic), (committed, partition)]);
+    assert!(cluster.groups.drop_zero_lag_partitions);
+    assert_eq!(cluster.max_series.map(std::num::NonZeroU64::get), Some(100_000));
+    assert_eq!(good(&effective_yaml(&config).unwrap()), config);
+    let least = good(&with_cluster("max_series: 0"));
+    assert_eq!(least.clusters[0].max_series, None);
+    assert_eq!(good(&effective_yaml(&least).unwrap()), least);
+}
+
+#[test]
+fn how_many_series_has_bounds_and_sense() {
+    cluster(
+        "max_series: -1",
+        "k.yml:3:15: clusters[0].max_series: -1 is out of range; write a number from 0 to 1000000000",
+    );
+    cluster(
+        "groups: {overrides: [{groups: a, granularity: group}]}",
+        "k.yml:3:49: clusters[0].groups.overrides[0].granularity: 'group' is not a granularity; write partition or topic",
+    );
+    cluster(
+        "groups: {drop_zero_lag_partitions: 0}",
+        "k.yml:3:38: clusters[0].groups.drop_zero_lag_partitions: '0' is not true or false; write true or false",
+    );
+    line("max_series: 5", "k.yml:1:1: max_series: unknown key; it belongs under clusters[]");
+    let warned =
+        |line: &str, expected: &[&str]| assert_eq!(good_in(Fake::default(), &with_cluster(line)).1, expected, "{line}");
+    warned(
+        "groups: {drop_zero_lag_partitions: true, granularity: topic}",
+        &[
+            "k.yml:3:38: clusters[0].groups.drop_zero_lag_partitions: no effect: with granularity topic groups have no series by partition",
+        ],
+    );
+    warned(
+        "groups: {drop_zero_lag_partitions: true, granularity: topic, overrides: [{groups: a, granularity: partition}]}",
+        &[],
+    );
+    warned(
+        "topics: {overrides: [{topics: a, granularity: partition}]}",
+        &[
+            "k.yml:3:23: clusters[0].topics.overrides: overrides say the granularity that holds anyway, for none says another",
+        ],
+    );
+    warned("topics: {granularity: topic, overrides: [{topics: a, granularity: partition}]}", &[]);
+}
+
+#[test]
 fn choices_name_what_can_be_chosen() {
     cluster(
         "topics: {time_lag: histroy}",
@@ -117,7 +180,7 @@ fn errors_in_overrides_have_their_place() {
     };
     let topics = |item: &str, at: &str, expected: &str| one("topics", item, at, expected);
     topics("{time_lag: off}", "{", ": an override without topics; give it topics, a list of regexes");
-    topics("{topics: [a]}", "{", ": an override without time_lag; give it time_lag, or remove it");
+    topics("{topics: [a]}", "{", ": an override that changes nothing; give it time_lag or granularity, or remove it");
     topics(
         "{topics: [], time_lag: off}",
         "[",
@@ -134,15 +197,20 @@ fn errors_in_overrides_have_their_place() {
         ".time_lag: 'no' is not a way to tell the time lag; write auto, history, broker or off",
     );
     topics("{topics: a, time_lag: off, groups: b}", "groups", ".groups: unknown key; it belongs under clusters[]");
-    topics("~", "~", ": an empty override; give it topics and time_lag, or remove it");
-    one("groups", "{groups: [a]}", "{", ": an override without isolation; give it isolation, or remove it");
+    topics("~", "~", ": an empty override; give it topics, and time_lag or granularity, or remove it");
+    one(
+        "groups",
+        "{groups: [a]}",
+        "{",
+        ": an override that changes nothing; give it isolation or granularity, or remove it",
+    );
     one(
         "groups",
         "{isolation: read_committed}",
         "{",
         ": an override without groups; give it groups, a list of regexes",
     );
-    one("groups", "'^a'", "'", ": must be a section with keys; its keys are: groups, isolation");
+    one("groups", "'^a'", "'", ": must be a section with keys; its keys are: groups, isolation, granularity");
     cluster(
         "groups: {overrides: {groups: a}}",
         "k.yml:3:23: clusters[0].groups.overrides: must be a list; start each override with '- ', such as '- {groups: ['^billing'], isolation: read_committed}'",

@@ -9,8 +9,9 @@ use super::{
 use crate::config::check::Checker;
 use crate::config::cluster::names;
 use crate::config::error::ValueError;
+use crate::config::filter::NameFilter;
 use crate::config::tree::{Field, Value};
-use crate::config::types::Collectors;
+use crate::config::types::{Collectors, Granularity};
 use crate::config::values;
 
 /// Checks the section `status`.
@@ -59,20 +60,20 @@ pub(crate) fn commit_source(checker: &mut Checker<'_>, field: &Field<'_>, collec
 /// What differs for some topics.
 pub(crate) fn topic_overrides(checker: &mut Checker<'_>, list: &Field<'_>) -> Vec<TopicOverride> {
     overrides(checker, list, |checker, item| {
-        let names = needed(checker, item, "topics", "give it topics, a list of regexes", names);
-        let advice = "give it time_lag, or remove it";
-        let time_lag = needed(checker, item, "time_lag", advice, |checker, _| chosen_time_lag(checker, item));
-        Some(TopicOverride { topics: names?, time_lag: time_lag? })
+        let topics = whom(checker, item, "topics");
+        needs_one_of(checker, item, ["time_lag", "granularity"]);
+        let (time_lag, granularity) = (chosen_time_lag(checker, item), granularity(checker, item));
+        Some(TopicOverride { topics: topics?, time_lag, granularity })
     })
 }
 
 /// What differs for some groups.
 pub(crate) fn group_overrides(checker: &mut Checker<'_>, list: &Field<'_>) -> Vec<GroupOverride> {
     overrides(checker, list, |checker, item| {
-        let names = needed(checker, item, "groups", "give it groups, a list of regexes", names);
-        let advice = "give it isolation, or remove it";
-        let isolation = needed(checker, item, "isolation", advice, |checker, _| chosen_isolation(checker, item));
-        Some(GroupOverride { groups: names?, isolation: isolation? })
+        let groups = whom(checker, item, "groups");
+        needs_one_of(checker, item, ["isolation", "granularity"]);
+        let (isolation, granularity) = (chosen_isolation(checker, item), granularity(checker, item));
+        Some(GroupOverride { groups: groups?, isolation, granularity })
     })
 }
 
@@ -92,20 +93,26 @@ fn overrides<T>(
         .collect()
 }
 
-/// What an override cannot do without: whom it is for, and what it changes.
-fn needed<T>(
-    checker: &mut Checker<'_>,
-    item: &Field<'_>,
-    name: &str,
-    advice: &str,
-    read: impl Fn(&mut Checker<'_>, &Field<'_>) -> Option<T>,
-) -> Option<T> {
+/// Whom an override is for.
+fn whom(checker: &mut Checker<'_>, item: &Field<'_>, name: &str) -> Option<NameFilter> {
     let field = item.field(name);
     if !field.is_given() {
+        let advice = format!("give it {name}, a list of regexes");
         checker.error(item, ValueError::new(format!("an override without {name}"), advice));
-        return None;
     }
-    read(checker, &field)
+    names(checker, &field)
+}
+
+/// An override changes something.
+fn needs_one_of(checker: &mut Checker<'_>, item: &Field<'_>, settings: [&str; 2]) {
+    if !settings.iter().any(|name| item.field(name).is_given()) {
+        let advice = format!("give it {}, or remove it", settings.join(" or "));
+        checker.error(item, ValueError::new("an override that changes nothing", advice));
+    }
+}
+
+fn granularity(checker: &mut Checker<'_>, section: &Field<'_>) -> Option<Granularity> {
+    checker.parse(&section.field("granularity"), values::granularity)
 }
 
 fn chosen_time_lag(checker: &mut Checker<'_>, section: &Field<'_>) -> Option<TimeLag> {

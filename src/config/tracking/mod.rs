@@ -1,4 +1,5 @@
-//! What is made of the facts over time, and for whom: time lag, isolation, where commits come from, the rules of the status.
+//! What is made of the facts, and for whom: time lag, isolation, granularity, where commits come from, the rules of the
+//! status.
 
 mod check;
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::filter::NameFilter;
-use super::types::{GroupSettings, TopicSettings};
+use super::types::{Granularity, GroupSettings, TopicSettings};
 use super::values::show_duration;
 
 pub(crate) use check::{commit_source, group_overrides, isolation, status, time_lag, topic_overrides};
@@ -143,8 +144,12 @@ pub struct TopicOverride {
     /// The topics that it is for.
     #[serde(serialize_with = "as_patterns")]
     pub topics: NameFilter,
-    /// How their time lag is told.
-    pub time_lag: TimeLag,
+    /// How their time lag is told; `None`: as elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_lag: Option<TimeLag>,
+    /// Whether they have series by partition; `None`: as elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<Granularity>,
 }
 
 /// What differs for some groups of a cluster.
@@ -153,26 +158,67 @@ pub struct GroupOverride {
     /// The groups that it is for.
     #[serde(serialize_with = "as_patterns")]
     pub groups: NameFilter,
-    /// What their lag is measured against.
-    pub isolation: Isolation,
+    /// What their lag is measured against; `None`: as elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// Whether they have series by partition; `None`: as elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<Granularity>,
 }
 
 impl TopicSettings {
-    /// How the time lag on a topic of this name is told: as the first override says that matches, or as all topics.
+    /// How the time lag on a topic of this name is told: as the first override says that matches and says anything of it,
+    /// or as all topics.
     #[must_use]
     pub fn time_lag_of(&self, topic: &str) -> TimeLag {
-        let first = self.overrides.iter().find(|rule| rule.topics.matches(topic));
-        first.map_or(self.time_lag, |rule| rule.time_lag)
+        let chosen = self.overrides.iter().filter_map(|rule| Some((&rule.topics, rule.time_lag?)));
+        first(chosen, topic).unwrap_or(self.time_lag)
+    }
+
+    /// Whether a topic of this name has series by partition, found in the same way.
+    #[must_use]
+    pub fn granularity_of(&self, topic: &str) -> Granularity {
+        let chosen = self.overrides.iter().filter_map(|rule| Some((&rule.topics, rule.granularity?)));
+        first(chosen, topic).unwrap_or(self.granularity)
+    }
+
+    /// Every granularity that a topic may have.
+    #[must_use]
+    pub fn granularities(&self) -> Vec<Granularity> {
+        self.overrides.iter().filter_map(|rule| rule.granularity).chain([self.granularity]).collect()
     }
 }
 
 impl GroupSettings {
-    /// What the lag of a group of this name is measured against: as the first override says that matches, or as all groups.
+    /// What the lag of a group of this name is measured against: as the first override says that matches and says anything
+    /// of it, or as all groups.
     #[must_use]
     pub fn isolation_of(&self, group: &str) -> Isolation {
-        let first = self.overrides.iter().find(|rule| rule.groups.matches(group));
-        first.map_or(self.isolation, |rule| rule.isolation)
+        first(self.isolations(), group).unwrap_or(self.isolation)
     }
+
+    /// The isolations that overrides choose, and for whom.
+    pub fn isolations(&self) -> impl Iterator<Item = (&NameFilter, Isolation)> {
+        self.overrides.iter().filter_map(|rule| Some((&rule.groups, rule.isolation?)))
+    }
+
+    /// Whether a group of this name has series by partition, found in the same way.
+    #[must_use]
+    pub fn granularity_of(&self, group: &str) -> Granularity {
+        let chosen = self.overrides.iter().filter_map(|rule| Some((&rule.groups, rule.granularity?)));
+        first(chosen, group).unwrap_or(self.granularity)
+    }
+
+    /// Every granularity that a group may have.
+    #[must_use]
+    pub fn granularities(&self) -> Vec<Granularity> {
+        self.overrides.iter().filter_map(|rule| rule.granularity).chain([self.granularity]).collect()
+    }
+}
+
+/// The first of some choices that is for this name.
+fn first<'a, T>(mut choices: impl Iterator<Item = (&'a NameFilter, T)>, name: &str) -> Option<T> {
+    choices.find(|(names, _)| names.matches(name)).map(|(_, chosen)| chosen)
 }
 
 fn as_text<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -45,6 +45,9 @@ struct Partition {
     /// Who is asked for its records; negative: nobody.
     broker: i32,
     fetch_state: String,
+    /// How many records wait to be taken: those of all partitions, for they wait in one queue.
+    #[serde(default)]
+    fetchq_cnt: usize,
     next_offset: i64,
     hi_offset: i64,
 }
@@ -73,6 +76,12 @@ impl Document {
         })
     }
 
+    /// How many records were read already and not handed on when it was written.
+    pub(super) fn waiting(&self) -> usize {
+        let partitions = self.topics.get(OFFSETS_TOPIC).into_iter().flat_map(|topic| topic.partitions.values());
+        partitions.map(|partition| partition.fetchq_cnt).max().unwrap_or(0)
+    }
+
     /// When the last answer of a broker to a fetch was true, at the latest.
     fn heard(&self, broker: i32, now: Instant) -> Option<Instant> {
         // The group's coordinator stands there a second time, with a connection that no records come by.
@@ -94,13 +103,14 @@ mod tests {
             r#"{{"brokers":{{"GroupCoordinator":{{"nodeid":1,"source":"logical","state":"UP","rxidle":1000}},
             "b:1/1":{{"nodeid":1,"source":"learned","state":"{state}","rxidle":{idle}}}}},
             "topics":{{"__consumer_offsets":{{"partitions":{{
-            "3":{{"broker":1,"fetch_state":"{fetch_state}","next_offset":7,"hi_offset":9,"ls_offset":7}},
+            "3":{{"broker":1,"fetch_state":"{fetch_state}","fetchq_cnt":4,"next_offset":7,"hi_offset":9,"ls_offset":7}},
             "-1":{{"broker":-1,"fetch_state":"none","next_offset":-1001,"hi_offset":-1001}}}}}}}}}}"#
         );
         let now = Instant::now() + Duration::from_secs(60);
         let document = Document::read(text.as_bytes()).unwrap();
         let seen: Vec<_> = document.observations(now).collect();
         assert_eq!(seen.len(), 1, "what is about no partition is left out");
+        assert_eq!(document.waiting(), 4);
         (seen[0].0, seen[0].1, now)
     }
 

@@ -20,7 +20,7 @@ use rdkafka::{ClientConfig, ClientContext, Offset as Start, TopicPartitionList};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::health::PartitionTrack;
+use super::health::{Observation, PartitionTrack};
 use super::statistics::{Document, FETCH_WAIT};
 use super::{CommitFeed, FeedHealth, OFFSETS_TOPIC, OffsetsRecord, PartitionHealth, decode};
 use crate::kafka::settings::creation_error;
@@ -63,6 +63,7 @@ struct Shared {
     waiting: Mutex<VecDeque<OffsetsRecord>>,
     room: Condvar,
     tracks: Mutex<Tracks>,
+    overtaking: Mutex<Option<Overtaking>>,
     undecodable: AtomicU64,
     is_stopping: AtomicBool,
     stopped: watch::Sender<bool>,
@@ -76,6 +77,16 @@ struct Tracks {
     failure: Option<String>,
 }
 
+/// What statistics told, while records wait that were read before them: librdkafka hands statistics on ahead of records.
+struct Overtaking {
+    at: Instant,
+    seen: Vec<(usize, Observation)>,
+    /// How many things are still to be served before all that was read by then is handed on.
+    before: usize,
+    /// Whether it came in the poll that has just ended: then that poll may have ended for it, with records waiting.
+    is_new: bool,
+}
+
 /// Plain data: a panic while it was locked leaves it usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,15 +98,7 @@ impl OffsetsStream {
     /// # Errors
     /// When a property is wrong or the system gives no thread.
     pub fn start(settings: &ClientSettings) -> Result<Self, KafkaError> {
-        let shared = Arc::new(Shared {
-            cluster: settings.cluster.clone(),
-            waiting: Mutex::default(),
-            room: Condvar::new(),
-            tracks: Mutex::default(),
-            undecodable: AtomicU64::new(0),
-            is_stopping: AtomicBool::new(false),
-            stopped: watch::Sender::new(false),
-        });
+        let shared = Arc::new(Shared::new(settings.cluster.clone()));
         let consumer: BaseConsumer<Context> =
             properties(settings)?.create_with_context(Context(shared.clone())).map_err(|e| creation_error(&e))?;
         // A thread's name cannot hold a NUL.
@@ -190,6 +193,19 @@ fn end_of_session(code: RDKafkaErrorCode) -> Option<String> {
 }
 
 impl Shared {
+    fn new(cluster: Arc<str>) -> Self {
+        Self {
+            cluster,
+            waiting: Mutex::default(),
+            room: Condvar::new(),
+            tracks: Mutex::default(),
+            overtaking: Mutex::default(),
+            undecodable: AtomicU64::new(0),
+            is_stopping: AtomicBool::new(false),
+            stopped: watch::Sender::new(false),
+        }
+    }
+
     fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         self.room.notify_all();
@@ -232,7 +248,9 @@ impl Shared {
         self.begin(partitions);
         consumer.assign(&assignment).map_err(|error| format!("librdkafka does not assign it: {error}"))?;
         while !self.is_stopping() {
-            match consumer.poll(POLL) {
+            let polled = consumer.poll(POLL);
+            let is_empty = polled.is_none();
+            match polled {
                 Some(Ok(message)) => self.take_in(message.key(), message.payload()),
                 Some(Err(NativeError::MessageConsumption(code) | NativeError::MessageConsumptionFatal(code))) => {
                     end_of_session(code).map_or(Ok(()), Err)?;
@@ -241,6 +259,7 @@ impl Shared {
                 Some(Err(error)) => tracing::debug!(cluster = &*self.cluster, "reading {OFFSETS_TOPIC}: {error}"),
                 None => {}
             }
+            self.served(is_empty);
             *has_read = *has_read || self.clear_failure();
         }
         Ok(())
@@ -258,6 +277,7 @@ impl Shared {
         let now = Instant::now();
         // What is left of the life before is not of this one.
         lock(&self.waiting).clear();
+        *lock(&self.overtaking) = None;
         let mut tracks = lock(&self.tracks);
         tracks.life += 1;
         tracks.partitions = vec![PartitionTrack::new(now); partitions];
@@ -302,19 +322,35 @@ impl Shared {
         waiting.push_back(record);
     }
 
-    /// Takes in a statistics document.
+    /// Takes in a statistics document. It counts once what was read before it is handed on, see [`Self::served`].
     fn observe(&self, document: &[u8]) {
-        let now = Instant::now();
+        let at = Instant::now();
         match Document::read(document) {
             Ok(document) => {
-                let mut tracks = lock(&self.tracks);
-                for (partition, seen) in document.observations(now) {
-                    if let Some(track) = tracks.partitions.get_mut(partition) {
-                        track.observe(seen, now);
-                    }
-                }
+                let (seen, before) = (document.observations(at).collect(), document.waiting());
+                // One that still waits stays: with ever newer ones in its place none would come to count.
+                lock(&self.overtaking).get_or_insert(Overtaking { at, seen, before, is_new: true });
             }
             Err(error) => tracing::debug!(cluster = &*self.cluster, "librdkafka's statistics cannot be read: {error}"),
+        }
+    }
+
+    /// Takes note that a poll has ended: one more thing that had waited was served, or nothing waits (`is_empty`).
+    fn served(&self, is_empty: bool) {
+        let mut overtaking = lock(&self.overtaking);
+        let Some(held) = overtaking.as_mut() else { return };
+        let is_new = std::mem::take(&mut held.is_new);
+        match is_empty {
+            true if is_new => {}
+            true => held.before = 0,
+            false => held.before = held.before.saturating_sub(1),
+        }
+        let Some(seen) = overtaking.take_if(|held| held.before == 0) else { return };
+        let mut tracks = lock(&self.tracks);
+        for (partition, observation) in seen.seen {
+            if let Some(track) = tracks.partitions.get_mut(partition) {
+                track.observe(observation, seen.at);
+            }
         }
     }
 }
@@ -353,3 +389,50 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// Statistics of a single partition that is read to its end, while so many records wait.
+    fn statistics(waiting: usize) -> String {
+        format!(
+            r#"{{"brokers":{{"b:1/1":{{"nodeid":1,"source":"learned","state":"UP","rxidle":0}}}},
+            "topics":{{"__consumer_offsets":{{"partitions":{{"0":{{"broker":1,"fetch_state":"active",
+            "fetchq_cnt":{waiting},"next_offset":9,"hi_offset":9}}}}}}}}}}"#
+        )
+    }
+
+    #[test]
+    fn what_waits_to_be_handed_on_is_not_complete() {
+        let stream = OffsetsStream { shared: Arc::new(Shared::new("test".into())) };
+        stream.shared.begin(1);
+        let is_complete = || stream.health().partitions[0].complete_age.is_some();
+        stream.shared.observe(statistics(3).as_bytes());
+        for _ in 0..2 {
+            stream.shared.served(false);
+            assert!(!is_complete());
+            // Newer ones do not put it off.
+            stream.shared.observe(statistics(1000).as_bytes());
+        }
+        stream.shared.served(false);
+        assert!(is_complete());
+
+        stream.shared.begin(1);
+        stream.shared.observe(statistics(3).as_bytes());
+        stream.shared.served(true);
+        assert!(!is_complete(), "the poll ended for the statistics");
+        stream.shared.served(true);
+        assert!(is_complete(), "nothing waits any more");
+    }
+
+    #[test]
+    fn with_nothing_waiting_statistics_count_at_once() {
+        let stream = OffsetsStream { shared: Arc::new(Shared::new("test".into())) };
+        stream.shared.begin(1);
+        stream.shared.observe(statistics(0).as_bytes());
+        stream.shared.served(false);
+        assert!(stream.health().partitions[0].complete_age.is_some());
+    }
+}

@@ -14,11 +14,12 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
+pub(in crate::metrics) mod tests;
 
 pub use digest::Digest;
 pub use format::Format;
 pub use number::Value;
 pub use registry::RegistryFamilies;
 pub use samples::{Labels, Run, Samples};
+pub(in crate::metrics) use stream::count;
 pub use stream::{Block, ClusterView, Exposition, Selection, View};

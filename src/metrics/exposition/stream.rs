@@ -3,13 +3,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::samples::Unwritten;
 use super::{Digest, Format, Labels, RegistryFamilies, Samples};
-use crate::derive::{Snapshot, Standing};
+use crate::derive::{Extent, Snapshot, Standing, Terms};
 use crate::metrics::catalogue::Family;
 use crate::metrics::families::{SOURCES, Source, TopicItem};
-use crate::metrics::{ClusterSource, Granularity};
+use crate::metrics::{ClusterSource, limit};
 use crate::model::{ConnectionStats, WallTime};
 use crate::schedule::Schedule;
+use crate::state::TopicIx;
 
 /// One cluster as one scrape sees it: the handles are copied once, and what they hold never changes.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct ClusterView {
     pub schedule: Arc<Schedule>,
     /// The time of this view: what grows with the clock is told as of it.
     pub now: WallTime,
+    /// On what terms the snapshot is shown.
+    pub terms: Terms,
     kafka_labels: Labels,
     exporter_labels: Labels,
 }
@@ -32,7 +36,11 @@ impl ClusterView {
     /// Copies the handles of a cluster.
     #[must_use]
     pub fn of(source: &Arc<ClusterSource>) -> Self {
-        let snapshot = source.snapshot.load_full();
+        Self::with(source, source.snapshot.load_full())
+    }
+
+    /// The same with another snapshot than the published one.
+    pub(in crate::metrics) fn with(source: &Arc<ClusterSource>, snapshot: Option<Arc<Snapshot>>) -> Self {
         let now = source.told_at(snapshot.as_deref());
         Self::at(source, snapshot, now)
     }
@@ -43,6 +51,7 @@ impl ClusterView {
         Self {
             source: source.clone(),
             now,
+            terms: snapshot.as_deref().map(|snapshot| snapshot.detail.terms).unwrap_or_default(),
             snapshot,
             connections: source.connections.load_full(),
             schedule: source.schedule.load_full(),
@@ -86,16 +95,15 @@ impl ClusterView {
         write_items(self, source, block.places.clone(), &mut samples);
     }
 
-    /// Whether a family is exported for this cluster: its collectors are on, and it is not finer than asked for.
+    /// Whether a family is exported for this cluster: its collectors are on, and it is neither finer than asked for nor
+    /// withheld.
     #[must_use]
     pub fn shows(&self, family: &Family) -> bool {
         let is_on = |collector| self.source.collectors.contains(&collector);
         let needed = [family.origin.collector, family.origin.also_needs];
-        let granularity = match family.labels.first() {
-            Some(&"consumergroup") => self.source.group_granularity,
-            _ => self.source.topic_granularity,
-        };
-        needed.into_iter().flatten().all(is_on) && (granularity == Granularity::Partition || !family.is_per_partition())
+        let extent = if family.is_of_groups() { self.terms.groups } else { self.terms.topics };
+        let has_partitions = || extent != Extent::None && !limit::is_withheld(family, self.terms.withheld);
+        needed.into_iter().flatten().all(is_on) && (!family.is_per_partition() || has_partitions())
     }
 }
 
@@ -251,27 +259,50 @@ fn items(cluster: &ClusterView, family: &Family, source: &Source) -> usize {
 
 /// Writes what a run of topics or groups shows.
 fn write_items(cluster: &ClusterView, source: &Source, items: Range<usize>, samples: &mut Samples<'_>) {
+    let is_per_partition = samples.family().is_per_partition();
     match (source, cluster.snapshot.as_deref()) {
         (Source::Cluster(write), _) => write(cluster, samples),
         (Source::Topic(write), Some(snapshot)) => {
-            for ix in snapshot.world.topic_order.get(items).into_iter().flatten() {
+            let is_shown = |ix: &&TopicIx| !is_per_partition || snapshot.detail.has_partitions_of_topic(**ix);
+            for ix in snapshot.world.topic_order.get(items).into_iter().flatten().filter(is_shown) {
                 if let Some(table) = snapshot.world.topic(*ix) {
                     write(snapshot, &TopicItem { ix: *ix, table }, samples);
                 }
             }
         }
         (Source::Group(write), Some(snapshot)) => {
-            for group in snapshot.groups.get(items).into_iter().flatten() {
-                write(snapshot, group, samples);
+            for place in items.filter(|place| !is_per_partition || snapshot.detail.has_partitions_of_group(*place)) {
+                if let Some(group) = snapshot.groups.get(place) {
+                    write(snapshot, group, samples);
+                }
             }
         }
         (Source::Standing(write) | Source::Outlook(write), Some(snapshot)) => {
-            for standing in items.filter_map(|place| Standing::of(snapshot, place, cluster.now)) {
+            let places = items.filter(|place| !is_per_partition || snapshot.detail.has_partitions_of_group(*place));
+            for standing in places.filter_map(|place| Standing::of(snapshot, place, cluster.now)) {
                 write(snapshot, &standing, samples);
             }
         }
         _ => {}
     }
+}
+
+/// How many samples a family has of a cluster's topics or groups at some places, or, where it has no such places, at all:
+/// by the same functions that write them, which say that there is a sample and are not asked to write it.
+pub(in crate::metrics) fn count(
+    cluster: &ClusterView,
+    family: &'static Family,
+    source: &Source,
+    places: Option<Range<usize>>,
+) -> u64 {
+    let all = items(cluster, family, source);
+    let places = places.map_or(0..all, |places| places.start..places.end.min(all));
+    if places.is_empty() {
+        return 0;
+    }
+    let (mut counted, mut unwritten) = (0, Unwritten::default());
+    write_items(cluster, source, places, &mut Samples::counting(family, &mut counted, &mut unwritten));
+    counted
 }
 
 /// The exporter's own families.

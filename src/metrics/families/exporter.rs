@@ -2,6 +2,7 @@
 
 use crate::metrics::catalogue::ANY_BROKER;
 use crate::metrics::exposition::{ClusterView, Samples, Value};
+use crate::metrics::limit::REFUSAL_ORDER;
 use crate::model::{BrokerConnection, BrokerId, StreamState};
 use crate::schedule::PERCENTILES;
 use crate::state::{CollectorName, CollectorStatus};
@@ -56,6 +57,14 @@ pub(super) fn snapshot_rows(cluster: &ClusterView, samples: &mut Samples<'_>) {
     samples.sample(&["topic_partitions"], topic_partitions);
     samples.sample(&["groups"], snapshot.groups.len());
     samples.sample(&["group_partitions"], group_partitions);
+}
+
+/// A sample for each family that is withheld; none while none is.
+pub(super) fn withheld(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    let Some(snapshot) = &cluster.snapshot else { return };
+    for (family, series) in REFUSAL_ORDER.iter().zip(&snapshot.detail.withheld_series) {
+        samples.sample(&[family.name], *series);
+    }
 }
 
 pub(super) fn scrape_period(cluster: &ClusterView, samples: &mut Samples<'_>) {

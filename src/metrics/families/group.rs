@@ -81,17 +81,18 @@ fn by_topic<V: Value>(
     }
 }
 
-/// A sample for each partition that the group has committed on.
+/// A sample for each partition that the group has committed on, without those that are left out for having no lag.
 fn by_partition<V: Value>(
     snapshot: &Snapshot,
     group: &GroupMeaning,
     samples: &mut Samples<'_>,
     value: impl Fn(&CommitTable, &Segment, usize) -> Option<V>,
 ) {
+    let is_left_out = |row: usize| snapshot.detail.terms.drops_zero_lag && group.lag(row) == Some(Messages(0));
     for (commits, segment, _) in group.segments() {
         let Some(topic) = topic_name(snapshot, segment.topic) else { continue };
         let mut run = samples.run(&[&group.table.name, topic]);
-        for row in segment.rows.clone() {
+        for row in segment.rows.clone().filter(|row| !is_left_out(*row)) {
             if let (Some(partition), Some(value)) = (commits.partitions.get(row), value(commits, segment, row)) {
                 run.row(partition.0, value);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::catalogue;
 use crate::derive::{Snapshot, Standing, TopicStanding};
 use crate::metrics::exposition::{ClusterView, Samples, Value};
-use crate::model::{GroupStatus, TimeLagMethod, WallTime};
+use crate::model::{GroupStatus, Messages, TimeLagMethod, WallTime};
 
 /// A sample for each topic that the group has committed on.
 fn by_topic<V: Value>(
@@ -21,17 +21,19 @@ fn by_topic<V: Value>(
     }
 }
 
-/// A sample for each partition that the group has committed on.
+/// A sample for each partition that the group has committed on, without those that are left out for having no lag.
 fn by_partition<V: Value>(
     snapshot: &Snapshot,
     standing: &Standing<'_>,
     samples: &mut Samples<'_>,
     value: impl Fn(usize) -> Option<V>,
 ) {
+    let has_no_lag = |row: usize| standing.group.lag(row) == Some(Messages(0));
+    let is_left_out = |row: usize| snapshot.detail.terms.drops_zero_lag && has_no_lag(row);
     for topic in standing.topics() {
         let Some(name) = snapshot.world.names.name(topic.segment.topic) else { continue };
         let mut run = samples.run(&[&standing.group.table.name, name]);
-        for row in topic.segment.rows.clone() {
+        for row in topic.segment.rows.clone().filter(|row| !is_left_out(*row)) {
             if let (Some(partition), Some(value)) = (topic.commits.partitions.get(row), value(row)) {
                 run.row(partition.0, value);
             }

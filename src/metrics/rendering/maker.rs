@@ -97,7 +97,13 @@ impl Maker {
             Some(snapshot) => self.lanes(&Scene { kind, view, snapshot, last })?,
             None => Vec::new(),
         };
-        Ok(RenderedCluster { source: view.source.clone(), snapshot: view.snapshot.clone(), now: view.now, lanes })
+        Ok(RenderedCluster {
+            source: view.source.clone(),
+            snapshot: view.snapshot.clone(),
+            terms: view.terms,
+            now: view.now,
+            lanes,
+        })
     }
 
     fn lanes(&mut self, scene: &Scene<'_>) -> Result<Vec<Arc<[Bucket]>>, CompressError> {
@@ -204,7 +210,7 @@ impl Maker {
 impl Scene<'_> {
     /// Whether a bucket shows what it showed before: nothing in it has changed, nor does the clock move it.
     fn stands(&self, lane: &Lane, places: &Range<usize>, before: &Content, versions: Option<&[Version]>) -> bool {
-        let Some(last) = self.last else { return false };
+        let Some(last) = self.last.filter(|last| last.terms == self.view.terms) else { return false };
         let is_same = versions.is_some() && before.versions.as_deref() == versions;
         is_same && (lane.of != Of::Standing || !self.moves(places, last.now))
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::Kind;
 use super::lanes::{LANE_PLACES, LANES, LanePlace, Version};
-use crate::derive::Snapshot;
+use crate::derive::{Snapshot, Terms};
 use crate::metrics::ClusterSource;
 use crate::metrics::exposition::{ClusterView, Digest};
 use crate::metrics::pieces::Piece;
@@ -44,6 +44,8 @@ pub(super) struct Bucket {
 pub(super) struct RenderedCluster {
     pub(super) source: Arc<ClusterSource>,
     pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// On what terms it is shown.
+    pub(super) terms: Terms,
     /// The time as of which it is told.
     pub(super) now: WallTime,
     /// In the order of [`LANES`].

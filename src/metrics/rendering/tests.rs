@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use flate2::read::GzDecoder;
@@ -18,10 +19,10 @@ use crate::metrics::catalogue::{ALL, Family};
 use crate::metrics::exposition::{ClusterView, Exposition, Selection, View};
 use crate::metrics::families::SOURCES;
 use crate::metrics::pieces::{Assembly, Compressor, Encoding, Piece};
-use crate::metrics::{ClusterSource, Granularity};
+use crate::metrics::{ByPartition, ClusterSource, Shown};
 use crate::model::{
     BrokerId, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription, GroupKind, GroupListing,
-    GroupState, Instants, KafkaCode, ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId,
+    GroupState, Instants, KafkaCode, ListedPartition, MaxAge, Moment, NamePredicate, Offset, OffsetSpec, PartitionId,
     PartitionMetadata, TopicAssignment, TopicMetadata, TopicRows, WallTime,
 };
 use crate::state::{Asked, Collectors, GroupLists, ReadAt, World};
@@ -61,8 +62,8 @@ enum Then {
     Derive(u64),
     /// A publishing tick; the clock may be set back.
     Tick(i64),
-    /// The configuration changes: another granularity, another label.
-    Reload(bool),
+    /// The configuration changes: another label, and one of [`shown`].
+    Reload(usize),
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -82,7 +83,7 @@ fn then() -> impl Strategy<Value = Then> {
         1 => (1..60_u64).prop_map(Then::FullPass),
         2 => (1..150_u64).prop_map(Then::Derive),
         3 => (-5..40_i64).prop_map(Then::Tick),
-        1 => any::<bool>().prop_map(Then::Reload),
+        1 => (0..5_usize).prop_map(Then::Reload),
     ]
 }
 
@@ -226,12 +227,13 @@ impl Told {
                 let now = self.source.told_at(None);
                 self.source.tick(WallTime(now.0.max(self.instants().wall.0) + after * 1000));
             }
-            Then::Reload(coarse) => {
+            Then::Reload(nth) => {
                 let mut source = ClusterSource::new(Some("one"), Vec::new());
-                source.labels = vec![("coarse".to_owned(), coarse.to_string())];
-                source.group_granularity = if coarse { Granularity::Topic } else { Granularity::Partition };
-                source.snapshot.store(self.source.snapshot.load_full());
-                self.source = Arc::new(source);
+                source.labels = vec![("shown".to_owned(), nth.to_string())];
+                source.shown = shown(nth);
+                let source = Arc::new(source);
+                source.take_over(&self.source);
+                self.source = source;
             }
         }
     }
@@ -296,7 +298,20 @@ impl Told {
         if observes {
             snapshot.set_outlook(self.tracker.observe(&snapshot, &Named::Fresh));
         }
-        self.source.snapshot.store(Some(Arc::new(snapshot)));
+        self.source.publish(snapshot);
+    }
+}
+
+/// How much is shown: everything, and less in several ways.
+fn shown(nth: usize) -> Shown {
+    let odd = || ByPartition::Named(NamePredicate::new(|name| name.contains(['1', '3', '5', '7', '9'])));
+    match nth {
+        0 => Shown { groups: ByPartition::None, ..Shown::default() },
+        1 => Shown { groups: odd(), topics: odd(), ..Shown::default() },
+        2 => Shown { drops_zero_lag: true, ..Shown::default() },
+        // Some families are withheld, now more and now less.
+        3 => Shown { max_series: NonZeroU64::new(700), ..Shown::default() },
+        _ => Shown::default(),
     }
 }
 

@@ -39,6 +39,9 @@ impl World {
             start_ms: self.now_ms - millis(spec.history),
             first_offset: spec.first_offset,
         });
+        if spec.has_ended {
+            topic.set_flow(self.now_ms, Flow::IDLE);
+        }
         self.elect(&mut topic);
         self.topic_names.insert(id, name.clone());
         self.topics.insert(name, topic);
