@@ -119,8 +119,8 @@ impl BlockWriter {
     }
 
     fn sequences(&mut self, text: &[u8], sequences: &[Sequence], out: &mut BitWriter<'_>) {
-        for len in MIN_LEN..=MAX_LEN {
-            let symbol = usize::from(LENGTH_SYMBOLS[len]);
+        for (len, symbol) in LENGTH_SYMBOLS.iter().enumerate().skip(MIN_LEN) {
+            let symbol = usize::from(*symbol);
             let (extra, extra_bits) = length_extra(len);
             let code_bits = u32::from(self.literals.lens[symbol]);
             let bits = u32::from(self.literals.bits[symbol]) | (extra as u32) << code_bits;

@@ -28,14 +28,10 @@ impl<const N: usize> Code<N> {
             leaves[used] = u64::from(count) << 16 | symbol as u64;
             used += usize::from(count > 0);
         }
-        for symbol in 0..N {
-            if used >= 2 {
-                break;
-            }
-            if counts[symbol] == 0 {
-                leaves[used] = symbol as u64;
-                used += 1;
-            }
+        for (symbol, _) in counts.iter().enumerate().filter(|(_, count)| **count == 0).take(2usize.saturating_sub(used))
+        {
+            leaves[used] = symbol as u64;
+            used += 1;
         }
         let leaves = &mut leaves[..used];
         leaves.sort_unstable();

@@ -25,9 +25,9 @@ const BLOCK_BYTES: usize = 1 << 20;
 const WORTH: usize = 5;
 /// How far the mark may lie at which a match goes on.
 const REALIGN_BYTES: usize = 320;
-/// Names that are shorter are not looked up.
-const NAME_BYTES: usize = 6;
-const NAME_TABLE_BITS: u32 = 10;
+/// Parts of names that are shorter are not looked up: a match so far back takes more than twenty bits, a letter five.
+const NAME_BYTES: usize = 5;
+const NAME_TABLE_BITS: u32 = 12;
 
 /// Walks through a text.
 #[derive(Debug)]
@@ -100,14 +100,25 @@ impl<'a> Lines<'a> {
         self.pos += len;
     }
 
-    /// A name that differs may have been there long ago.
+    /// Parts of a name that differs may have been there long ago.
     #[inline(always)]
     fn name(&mut self, end: usize, names: &mut Names, sequences: &mut Vec<Sequence>) {
-        if end - self.pos >= NAME_BYTES
-            && self.text[self.pos].is_ascii_alphabetic()
-            && let Some((distance, len)) = names.look_up(self.text, self.pos, end)
-        {
-            self.take(self.pos, len, distance, sequences);
+        if end - self.pos >= NAME_BYTES && !self.text[self.pos].is_ascii_digit() {
+            self.search(end, names, sequences);
+        }
+    }
+
+    #[inline(never)]
+    fn search(&mut self, end: usize, names: &mut Names, sequences: &mut Vec<Sequence>) {
+        let mut at = self.pos;
+        while at + NAME_BYTES <= end {
+            match names.look_up(self.text, at, end) {
+                Some((distance, len)) => {
+                    self.take(at, len, distance, sequences);
+                    at += len;
+                }
+                None => at += 1,
+            }
         }
     }
 
