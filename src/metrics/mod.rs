@@ -6,6 +6,7 @@ pub mod exposition;
 pub mod families;
 pub mod limit;
 mod own;
+pub mod pieces;
 mod process;
 mod publish;
 pub mod reference;
