@@ -1,5 +1,5 @@
-# What the scripts of tests/ install when the machine lacks it: a JDK, Maven, Kafka's jars, Prometheus, curl, zstd. Sourced, not run; the
-# current directory is the repository. Downloads go to $CACHE; no service is installed or started.
+# What the scripts of tests/ install when the machine lacks it: a JDK, Maven, Kafka's jars, Prometheus, curl, zstd.
+# Sourced, not run; the current directory is the repository. Downloads go to $CACHE; no service is installed or started.
 
 readonly CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/kafkascope"
 mkdir -p "$CACHE"

@@ -1,4 +1,19 @@
-//! A deflate encoder for exposition text.
+//! A deflate encoder (RFC 1951) for exposition text, whose lines are like the lines before them.
+//!
+//! [`lines`] finds what repeats, [`block`] counts symbols and writes them with codes made for them ([`huffman`], [`header`],
+//! [`bits`], [`symbols`]).
+//!
+//! Why not a general encoder: flate2 with zlib-rs, on the two bodies of `benches/pieces.rs` (85 and 105 MB) in pieces of
+//! 256 KB, as multiples of this one's time and bytes:
+//!
+//! | level | time | bytes |
+//! |---|---|---|
+//! | 1 | 1.2 to 1.9 | 1.6 to 1.9 |
+//! | 2 | 1.6 | 1.2 to 1.3 |
+//! | 3 | 2.5 to 3.8 | 1.2 |
+//! | 6 | 6.6 to 8.5 | 1.0 to 1.1 |
+//!
+//! On text of other kinds it is worse than any of them, but no larger than the text.
 
 mod bits;
 mod block;
