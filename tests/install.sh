@@ -1,5 +1,5 @@
-# What the scripts of tests/ install when the machine lacks it: a JDK, Maven, Kafka's jars, Prometheus. Sourced, not run; the
-# current directory is the repository. Downloads go to $CACHE; no service is installed or started.
+# What the scripts of tests/ install when the machine lacks it: a JDK, Maven, Kafka's jars, Prometheus, curl, zstd.
+# Sourced, not run; the current directory is the repository. Downloads go to $CACHE; no service is installed or started.
 
 readonly CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/kafkascope"
 mkdir -p "$CACHE"
@@ -72,4 +72,12 @@ install_prometheus() {
     made "$CACHE/prometheus" fetch_prometheus
     PATH=$CACHE/prometheus/usr/bin:$PATH
   fi
+}
+
+# Programs that read compressed bodies.
+install_readers() {
+  local program
+  for program in gzip curl zstd; do
+    command -v "$program" >/dev/null || apt_install "$program"
+  done
 }

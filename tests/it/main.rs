@@ -41,6 +41,7 @@ mod life;
 mod matrix_groups;
 mod matrix_topics;
 mod moving;
+mod pieces;
 mod reload;
 mod replay;
 mod sampling;

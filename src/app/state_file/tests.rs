@@ -204,7 +204,11 @@ fn a_writer_that_is_killed_leaves_a_whole_file() {
     let path = directory.path().join("state");
     let name = "app::state_file::tests::a_writer_that_is_killed_leaves_a_whole_file";
     let mut found_half_written = false;
-    for round in 0..20 {
+    // As many as it takes to meet one in the middle, however the machine is busy.
+    for round in 0..400 {
+        if found_half_written && round >= 20 {
+            break;
+        }
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", name]).env(WRITER, &path).stdout(Stdio::null()).stderr(Stdio::null());
         let mut writer = command.spawn().unwrap();
@@ -220,7 +224,7 @@ fn a_writer_that_is_killed_leaves_a_whole_file() {
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(is_writing(), "the writer does not write");
-        std::thread::sleep(Duration::from_micros(1_700 * round));
+        std::thread::sleep(Duration::from_micros(1_700 * (round % 20)));
         writer.kill().unwrap();
         writer.wait().unwrap();
         found_half_written |= directory.path().join("state.tmp").exists();

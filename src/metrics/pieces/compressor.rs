@@ -1,16 +1,16 @@
 //! Text into pieces.
 
 use bytes::Bytes;
-use flate2::{Compress, Compression, FlushCompress};
 use thiserror::Error;
 
 use super::crc::PlainSum;
+use super::deflate::Deflate;
 use super::{Encoding, Piece};
 
 /// zstd's effort.
 const ZSTD_LEVEL: i32 = 1;
 
-/// A piece that cannot be compressed. Input never is the reason: only a fault in the compressor.
+/// A piece that cannot be compressed. Only zstd can fail, and no text is a reason.
 #[derive(Debug, Error)]
 pub enum CompressError {
     /// zstd could not be set up.
@@ -25,12 +25,6 @@ pub enum CompressError {
         #[source]
         source: std::io::Error,
     },
-    /// deflate refused a piece.
-    #[error("deflate could not compress a piece of {plain_len} bytes")]
-    Deflate {
-        /// The bytes of the piece's text.
-        plain_len: usize,
-    },
 }
 
 /// Compresses pieces one after another in memory that is used again and again. For one thread at a time.
@@ -42,7 +36,7 @@ pub struct Compressor {
 }
 
 enum Engine {
-    Gzip(Compress),
+    Gzip(Box<Deflate>),
     Zstd(zstd::bulk::Compressor<'static>),
 }
 
@@ -62,7 +56,7 @@ impl Compressor {
     /// The compressor could not be set up.
     pub fn new(encoding: Encoding) -> Result<Self, CompressError> {
         let engine = match encoding {
-            Encoding::Gzip => Engine::Gzip(Compress::new(Compression::new(3), false)),
+            Encoding::Gzip => Engine::Gzip(Box::new(Deflate::new())),
             Encoding::Zstd => Engine::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL).map_err(CompressError::ZstdSetUp)?),
         };
         Ok(Self { engine, scratch: Vec::new() })
@@ -76,7 +70,7 @@ impl Compressor {
         self.scratch.clear();
         let (encoding, sum) = match &mut self.engine {
             Engine::Gzip(deflate) => {
-                deflate_piece(deflate, plain, &mut self.scratch)?;
+                deflate.piece(plain, &mut self.scratch);
                 (Encoding::Gzip, PlainSum::of(plain))
             }
             Engine::Zstd(zstd) => {
@@ -89,19 +83,5 @@ impl Compressor {
             }
         };
         Ok(Piece { bytes: Bytes::copy_from_slice(&self.scratch), encoding, plain: sum })
-    }
-}
-
-fn deflate_piece(deflate: &mut Compress, plain: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
-    deflate.reset();
-    let failed = || CompressError::Deflate { plain_len: plain.len() };
-    loop {
-        let read = usize::try_from(deflate.total_in()).map_err(|_| failed())?;
-        out.reserve(plain.len() / 8 + 1024);
-        deflate.compress_vec(&plain[read..], out, FlushCompress::Full).map_err(|_| failed())?;
-        // All is out when there is room left.
-        if out.len() < out.capacity() {
-            return Ok(());
-        }
     }
 }

@@ -27,6 +27,7 @@
 mod assembly;
 mod compressor;
 mod crc;
+mod deflate;
 
 use bytes::Bytes;
 
