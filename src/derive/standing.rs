@@ -185,7 +185,20 @@ impl TopicStanding<'_> {
     /// The longest known time lag on a partition: a true lower bound when some are unknown; `None` of a sampled topic.
     #[must_use]
     pub fn max_time_lag(&self) -> Option<Duration> {
-        self.whole()?.filter_map(|row| self.of.time_lag(row)).max()
+        // The longest lag is that of the oldest record; where all is read it is zero.
+        let (mut oldest, mut any_read_all) = (None::<WallTime>, false);
+        for row in self.whole()? {
+            match self.of.group.lag(row) {
+                None => {}
+                Some(Messages(0)) => any_read_all |= self.of.row(row).is_none_or(RowOutlook::has_time_lag),
+                Some(_) => {
+                    let unread = self.of.row(row).and_then(RowOutlook::oldest_unread);
+                    oldest = oldest.into_iter().chain(unread).min();
+                }
+            }
+        }
+        let read_all = any_read_all.then_some(Duration::ZERO);
+        oldest.map(|oldest| self.of.now.since(oldest)).or(read_all)
     }
 
     /// The rows, unless the topic is sampled: then the worst may be one that is not asked for.

@@ -170,7 +170,7 @@ impl CompressedScrape {
         if let Some(large) = self.large.take() {
             return Ok(Some(large));
         }
-        let mut small = BytesMut::new();
+        let mut small = BytesMut::with_capacity(TOGETHER_BYTES + SMALL_BYTES);
         while small.len() < TOGETHER_BYTES {
             match self.body.next_bytes()? {
                 Some(piece) if piece.len() < SMALL_BYTES => small.extend_from_slice(&piece),

@@ -42,27 +42,35 @@ impl Digest {
 
     /// Takes a label's value in.
     pub(super) fn text(&mut self, text: &str) {
-        let (chunks, rest) = text.as_bytes().as_chunks::<16>();
+        let bytes = text.as_bytes();
+        let (chunks, _) = bytes.as_chunks::<16>();
         for chunk in chunks {
-            self.chunk(*chunk);
+            let (low, high) = halves(u128::from_le_bytes(*chunk));
+            self.mix(low, high);
         }
-        let mut last = [0; 16];
-        for (into, byte) in last.iter_mut().zip(rest) {
-            *into = *byte;
-        }
-        self.chunk(last);
-        self.mix(text.len() as u64, KEYS[3]);
-    }
-
-    fn chunk(&mut self, chunk: [u8; 16]) {
-        let both = u128::from_le_bytes(chunk);
-        let (low, high) = halves(both);
-        self.mix(low, high);
+        let (first, last) = ends(bytes);
+        // Both keys keep texts of zeros of different lengths apart.
+        self.mix(first ^ KEYS[2], last ^ (bytes.len() as u64).wrapping_mul(KEYS[3]));
     }
 
     fn mix(&mut self, a: u64, b: u64) {
         self.first = self.first.rotate_left(23) ^ fold(self.first ^ a ^ KEYS[0], b ^ KEYS[1]);
         self.second = self.second.rotate_left(29) ^ fold(self.second ^ b ^ KEYS[2], a ^ KEYS[3]);
+    }
+}
+
+/// The first and last bytes of a text, up to eight of each: all of it that is not in a chunk of 16, and more.
+fn ends(bytes: &[u8]) -> (u64, u64) {
+    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(_), Some(last)) if bytes.len() >= 16 => {
+            let before = bytes[..bytes.len() - 8].last_chunk::<8>().copied().unwrap_or_default();
+            (u64::from_le_bytes(before), u64::from_le_bytes(*last))
+        }
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
+            _ => (bytes.iter().fold(0, |all, byte| (all << 8) | u64::from(*byte)), 0),
+        },
     }
 }
 
@@ -94,9 +102,13 @@ mod tests {
             digest.sample(value, label);
             assert!(is_new(digest), "{label} {value} and back");
         }
-        for text in ["", "a", "aa", "\0", "0123456789abcdef", "0123456789abcdef\0", "0123456789abcdeg"] {
+        let long = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let cut = (0..long.len()).map(|end| long[..end].to_owned());
+        let zeros = (1..40).map(|zeros| "\0".repeat(zeros));
+        let other = (0..long.len()).map(|at| format!("{}!{}", &long[..at], &long[at + 1..]));
+        for text in cut.chain(zeros).chain(other) {
             let mut digest = Digest::default();
-            digest.text(text);
+            digest.text(&text);
             assert!(is_new(digest), "{text:?}");
             digest.text("");
             assert!(is_new(digest), "{text:?} and nothing");

@@ -18,6 +18,11 @@ pub(super) fn write_help_openmetrics(help: &str, out: &mut Vec<u8>) {
 /// The three special bytes are ASCII, so cutting the text at them never cuts a character.
 fn write_escaped(text: &str, special: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
+    // Hardly any name has one. Looked for without a way out, so that many bytes are compared at a time.
+    if !rest.iter().fold(false, |found, byte| found | special(*byte)) {
+        out.extend_from_slice(rest);
+        return;
+    }
     while let Some(at) = rest.iter().position(|byte| special(*byte)) {
         out.extend_from_slice(&rest[..at]);
         out.push(b'\\');

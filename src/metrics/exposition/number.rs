@@ -1,6 +1,7 @@
 //! Numbers as both formats write them, without an allocation.
 
 use std::io::Write;
+use std::time::Duration;
 
 mod sealed {
     pub trait Sealed {}
@@ -45,6 +46,34 @@ impl Value for bool {
 
     fn bits(self) -> u64 {
         self.into()
+    }
+}
+
+impl sealed::Sealed for Duration {}
+
+/// In seconds, to the last digit.
+impl Value for Duration {
+    fn write(self, out: &mut Vec<u8>) {
+        self.as_secs().write(out);
+        let mut nanos = self.subsec_nanos();
+        if nanos == 0 {
+            return;
+        }
+        let mut digits = [b'0'; 9];
+        for digit in digits.iter_mut().rev() {
+            *digit += u8::try_from(nanos % 10).unwrap_or(0);
+            nanos /= 10;
+        }
+        let end = digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+        out.push(b'.');
+        out.extend_from_slice(&digits[..end]);
+    }
+
+    fn bits(self) -> u64 {
+        // No duration that differs in more than this is told apart: 584 years.
+        #[expect(clippy::cast_possible_truncation, reason = "only to be told from others")]
+        let nanos = self.as_nanos() as u64;
+        nanos
     }
 }
 
@@ -95,6 +124,19 @@ mod tests {
         assert_eq!(written(3.0), "3");
         assert_eq!(written(1_700_000_000.123), "1700000000.123");
         assert_eq!(written(f64::INFINITY), "+Inf");
+    }
+
+    #[test]
+    fn durations_are_seconds_as_a_double_has_them() {
+        assert_eq!(written(Duration::ZERO), "0");
+        assert_eq!(written(Duration::from_secs(90)), "90");
+        assert_eq!(written(Duration::from_millis(1500)), "1.5");
+        assert_eq!(written(Duration::from_nanos(1_000_000_001)), "1.000000001");
+        assert_eq!(written(Duration::from_micros(10)), "0.00001");
+        for ms in (0..2_000_000_000_u32).step_by(7_654_321) {
+            let text = written(Duration::from_millis(ms.into()));
+            assert_eq!(text, written(f64::from(ms) / 1000.0));
+        }
     }
 
     #[test]

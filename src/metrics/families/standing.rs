@@ -1,7 +1,5 @@
 //! How groups stand now: their time lag, the verdict on them, and what is to be expected.
 
-use std::time::Duration;
-
 use super::super::catalogue;
 use crate::derive::{Snapshot, Standing, TopicStanding};
 use crate::metrics::exposition::{ClusterView, Samples, Value};
@@ -41,21 +39,17 @@ fn by_partition<V: Value>(
     }
 }
 
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
-}
-
 pub(super) fn lag_seconds(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
-    by_partition(snapshot, standing, samples, |row| standing.time_lag(row).map(seconds));
+    by_partition(snapshot, standing, samples, |row| standing.time_lag(row));
 }
 
 pub(super) fn topic_max_lag_seconds(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
-    by_topic(snapshot, standing, samples, |topic| topic.max_time_lag().map(seconds));
+    by_topic(snapshot, standing, samples, |topic| topic.max_time_lag());
 }
 
 pub(super) fn max_lag_seconds(_: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
     if let Some(lag) = standing.max_time_lag() {
-        samples.sample(&[&standing.group.table.name], seconds(lag));
+        samples.sample(&[&standing.group.table.name], lag);
     }
 }
 
@@ -85,11 +79,11 @@ pub(super) fn consume_rate(snapshot: &Snapshot, standing: &Standing<'_>, samples
 }
 
 pub(super) fn catch_up(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
-    by_topic(snapshot, standing, samples, |topic| topic.catch_up().map(seconds));
+    by_topic(snapshot, standing, samples, |topic| topic.catch_up());
 }
 
 pub(super) fn retention_headroom(snapshot: &Snapshot, standing: &Standing<'_>, samples: &mut Samples<'_>) {
-    by_topic(snapshot, standing, samples, |topic| topic.retention_headroom().map(seconds));
+    by_topic(snapshot, standing, samples, |topic| topic.retention_headroom());
 }
 
 /// How many partitions are behind, by how their time lag is known.
