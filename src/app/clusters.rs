@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::join;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) own: Arc<OwnMetrics>,
     pub(super) tasks: Arc<Tasks>,
     pub(super) feed: Arc<ScrapeFeed>,
+    /// Rings when a cluster has published something.
+    pub(super) news: Arc<Notify>,
     pub(super) clock: SystemClock,
     pub(super) cpu: Arc<CpuMeter>,
 }
@@ -230,7 +233,7 @@ impl Clusters {
         former: Option<&Running>,
         memory: Arc<Memory>,
     ) -> Running {
-        let Shared { own, tasks, feed, clock, cpu } = self.shared.clone();
+        let Shared { own, tasks, feed, news, clock, cpu } = self.shared.clone();
         let source = Arc::new(cluster::source(settings));
         if let Some(former) = former {
             source.take_over(&former.task.source);
@@ -254,6 +257,7 @@ impl Clusters {
             own,
             clock,
             feed,
+            news,
         };
         Running { settings: settings.clone(), task, stopper, stop, supervised: Vec::new(), stream }
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::failures::Failures;
 use super::memory::Memory;
 use super::stream_log::{Line, StreamLog};
@@ -32,6 +34,8 @@ pub(super) struct ClusterTask {
     pub(super) clock: SystemClock,
     /// Who scrapes, and when.
     pub(super) feed: Arc<ScrapeFeed>,
+    /// Who is to hear that something was published.
+    pub(super) news: Arc<Notify>,
     /// The poller.
     pub(super) poller_beat: Task,
     /// What lets values expire.
@@ -172,6 +176,7 @@ impl ClusterTask {
         self.source.last_error.store(error);
         self.source.connections.store(self.client.broker_stats());
         self.source.publish(snapshot);
+        self.news.notify_one();
     }
 
     fn count(&self, report: &PassReport) {
@@ -355,6 +360,7 @@ mod tests {
             own,
             clock,
             feed: Arc::new(ScrapeFeed::new(clock)),
+            news: Arc::default(),
             poller_beat: tasks.register("poller", None),
             publisher_beat: tasks.register("publisher", None),
             connections_beat: tasks.register("connections", None),

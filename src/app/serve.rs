@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::clusters::{Clusters, Shared};
@@ -125,6 +125,7 @@ async fn run(
     }
     clusters.start();
     start_watchdog(&tasks, clusters.config(), &stop);
+    start_renderer(&state, shared.news.clone(), tasks.register("renderer", None), &stop);
     let clusters = Arc::new(Mutex::new(clusters));
     if let Some(file) = &kept {
         start_keeper(file.clone(), clusters.clone(), tasks.register("state file", None), &stop);
@@ -141,7 +142,8 @@ fn shared() -> Result<Shared, ServeError> {
     let own = Arc::new(OwnMetrics::new(env!("CARGO_PKG_VERSION"), option_env!("KAFKASCOPE_REVISION"))?);
     own.config_loaded(clock.now().wall);
     let tasks = Arc::new(Tasks::new(own.clone(), clock));
-    Ok(Shared { own, tasks, feed: Arc::new(ScrapeFeed::new(clock)), clock, cpu: Arc::default() })
+    let feed = Arc::new(ScrapeFeed::new(clock));
+    Ok(Shared { own, tasks, feed, news: Arc::default(), clock, cpu: Arc::default() })
 }
 
 fn listen(web: &Web) -> Result<Vec<TcpListener>, ServeError> {
@@ -215,6 +217,22 @@ fn start_watchdog(tasks: &Arc<Tasks>, config: Arc<ArcSwap<Config>>, stop: &Stop)
         }
     };
     tokio::spawn(async move { supervise(&task, stop, || watch(task.clone(), tasks.clone(), config.clone())).await });
+}
+
+/// Starts what makes compressed bodies ready again once something was published.
+fn start_renderer(http: &Arc<HttpState>, news: Arc<Notify>, task: Task, stop: &Stop) {
+    let (http, stop) = (http.clone(), stop.clone());
+    let render = move |task: Task| {
+        let (http, news) = (http.clone(), news.clone());
+        async move {
+            loop {
+                let _ = timeout(TURN, news.notified()).await;
+                http.keep_renderings().await;
+                task.progress();
+            }
+        }
+    };
+    tokio::spawn(async move { supervise(&task, stop, || render(task.clone())).await });
 }
 
 fn start_reloader(reloader: Reloader, stop: &Stop) {

@@ -1,5 +1,6 @@
 //! Which version of each topic and group a snapshot shows: what bears the same stamp reads the same.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,14 +10,15 @@ use crate::state::{GroupTable, TopicIx};
 
 /// A version of something that is shown. In the life of the process no two versions share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Stamp(u64);
+pub struct Stamp(NonZeroU64);
 
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 impl Stamp {
     /// One that was not given before.
     pub(crate) fn fresh() -> Self {
-        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+        // Counting to the end would take centuries.
+        Self(NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
@@ -148,6 +150,7 @@ impl Snapshot {
     #[must_use]
     pub fn standing_moves(&self, place: usize, from: WallTime, to: WallTime) -> bool {
         let Some(clockwork) = self.stamps.clockworks.get(place).filter(|_| from != to) else { return false };
-        clockwork.ticks || clockwork.turns_at.is_some_and(|turn| from.max(to) >= turn)
+        // What would have turned between the two when the clock is set back is not known any more.
+        clockwork.ticks || to < from || clockwork.turns_at.is_some_and(|turn| to >= turn)
     }
 }

@@ -1,29 +1,27 @@
 //! Response bodies: ready bytes, or an exposition or JSON that is rendered while it goes out.
 
 use std::convert::Infallible;
-use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Responding;
 use super::pieces::PiecesBody;
 use crate::metrics::ScrapeTimer;
 use crate::metrics::exposition::Exposition;
+use crate::metrics::pieces::WrongEncoding;
+use crate::metrics::rendering::CompressedBody;
 
 /// How much is rendered at a time. Between two such pieces other connections get their turn.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A compressed piece goes out once it is so large, or after some rendered chunks, whatever comes first.
-const GZIP_PIECE_BYTES: usize = 16 * 1024;
-/// See [`GZIP_PIECE_BYTES`].
-const GZIP_PIECE_CHUNKS: usize = 4;
+/// Ready pieces below this go out together, copied: each by itself would cost more than the copy.
+const SMALL_BYTES: usize = 4 * 1024;
+/// So much of them.
+const TOGETHER_BYTES: usize = 32 * 1024;
 
 /// Why a body broke off.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +29,9 @@ pub(super) enum BodyError {
     /// The client reads too slowly, or not at all.
     #[error("the response took longer than the request time-out")]
     TooSlow,
-    /// The compressor failed.
-    #[error("gzip failed: {0}")]
-    Gzip(#[from] io::Error),
+    /// A rendering of another kind than the body's.
+    #[error("the body was put together wrongly: {0}")]
+    Pieces(#[from] WrongEncoding),
     /// Something cannot be written as JSON, which plain data can.
     #[error("JSON failed: {0}")]
     Json(#[from] serde_json::Error),
@@ -50,6 +48,8 @@ enum Content {
     Full(Option<Bytes>),
     /// Rendered piece by piece.
     Scrape(Box<ScrapeBody>),
+    /// Ready pieces, one after another.
+    Compressed(Box<CompressedScrape>),
     /// JSON, piece by piece.
     Pieces(PiecesBody),
 }
@@ -70,6 +70,11 @@ impl Body {
     /// An exposition.
     pub(super) fn scrape(body: ScrapeBody) -> Self {
         Self { content: Content::Scrape(Box::new(body)), responding: None }
+    }
+
+    /// A compressed exposition.
+    pub(super) fn compressed(body: CompressedScrape) -> Self {
+        Self { content: Content::Compressed(Box::new(body)), responding: None }
     }
 
     /// JSON that is made while it goes out.
@@ -94,6 +99,7 @@ impl HttpBody for Body {
         let piece = match &mut self.content {
             Content::Full(bytes) => bytes.take().filter(|bytes| !bytes.is_empty()).map(Ok),
             Content::Scrape(scrape) => scrape.next_piece().transpose(),
+            Content::Compressed(scrape) => scrape.next_piece().transpose(),
             Content::Pieces(pieces) => pieces.next_chunk().transpose(),
         };
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
@@ -102,30 +108,14 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Content::Scrape(_) | Content::Pieces(_) => SizeHint::default(),
+            Content::Scrape(_) | Content::Compressed(_) | Content::Pieces(_) => SizeHint::default(),
         }
-    }
-}
-
-/// Compression in progress, with its share of the memory that compression may take.
-pub(super) struct Gzip {
-    encoder: GzEncoder<Vec<u8>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Gzip {
-    /// Level 1: a scrape is read once, over a fast network, and shrinks tenfold at any level.
-    pub(super) fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self { encoder: GzEncoder::new(Vec::new(), Compression::fast()), _permit: permit }
     }
 }
 
 /// An exposition on its way out. Nothing runs ahead of the client: the next piece is rendered when there is room for it.
 pub(super) struct ScrapeBody {
     exposition: Exposition,
-    gzip: Option<Gzip>,
-    /// Rendered and not yet compressed; used again for every chunk.
-    plain: Vec<u8>,
     timer: Option<ScrapeTimer>,
     deadline: Instant,
     is_done: bool,
@@ -133,55 +123,69 @@ pub(super) struct ScrapeBody {
 
 impl ScrapeBody {
     /// A body that breaks off at the deadline.
-    pub(super) fn new(exposition: Exposition, gzip: Option<Gzip>, timer: ScrapeTimer, deadline: Instant) -> Self {
-        Self { exposition, gzip, plain: Vec::new(), timer: Some(timer), deadline, is_done: false }
+    pub(super) fn new(exposition: Exposition, timer: ScrapeTimer, deadline: Instant) -> Self {
+        Self { exposition, timer: Some(timer), deadline, is_done: false }
     }
 
     fn next_piece(&mut self) -> Result<Option<Bytes>, BodyError> {
         if self.is_done {
-            // Asked again after the last piece: the client has taken all of it.
-            if let Some(timer) = self.timer.take() {
-                timer.finish();
-            }
+            finish(&mut self.timer);
             return Ok(None);
         }
         if Instant::now() > self.deadline {
             return Err(BodyError::TooSlow);
         }
-        let piece = match &mut self.gzip {
-            None => {
-                let mut piece = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
-                self.is_done = !self.exposition.next_chunk(&mut piece, CHUNK_BYTES);
-                piece
-            }
-            Some(gzip) => {
-                let (piece, is_done) = compressed_piece(&mut self.exposition, gzip, &mut self.plain)?;
-                self.is_done = is_done;
-                piece
-            }
-        };
+        let mut piece = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
+        self.is_done = !self.exposition.next_chunk(&mut piece, CHUNK_BYTES);
         Ok(Some(Bytes::from(piece)))
     }
 }
 
-/// Renders and compresses until there is a piece worth sending; the flag says whether it was the last.
-fn compressed_piece(
-    exposition: &mut Exposition,
-    gzip: &mut Gzip,
-    plain: &mut Vec<u8>,
-) -> Result<(Vec<u8>, bool), BodyError> {
-    let mut chunks = 0;
-    loop {
-        plain.clear();
-        let is_done = !exposition.next_chunk(plain, CHUNK_BYTES);
-        gzip.encoder.write_all(plain)?;
-        if is_done {
-            gzip.encoder.try_finish()?;
+/// Asked again after the last piece: the client has taken all of it.
+fn finish(timer: &mut Option<ScrapeTimer>) {
+    if let Some(timer) = timer.take() {
+        timer.finish();
+    }
+}
+
+/// A compressed exposition on its way out, which holds on to one rendering at most.
+pub(super) struct CompressedScrape {
+    body: CompressedBody,
+    /// A large piece that goes out after the small ones before it.
+    large: Option<Bytes>,
+    timer: Option<ScrapeTimer>,
+    deadline: Instant,
+}
+
+impl CompressedScrape {
+    /// A body that breaks off at the deadline.
+    pub(super) fn new(body: CompressedBody, timer: ScrapeTimer, deadline: Instant) -> Self {
+        Self { body, large: None, timer: Some(timer), deadline }
+    }
+
+    fn next_piece(&mut self) -> Result<Option<Bytes>, BodyError> {
+        if Instant::now() > self.deadline {
+            return Err(BodyError::TooSlow);
         }
-        chunks += 1;
-        let ready = gzip.encoder.get_ref().len();
-        if is_done || ready >= GZIP_PIECE_BYTES || (ready > 0 && chunks >= GZIP_PIECE_CHUNKS) {
-            return Ok((std::mem::take(gzip.encoder.get_mut()), is_done));
+        if let Some(large) = self.large.take() {
+            return Ok(Some(large));
         }
+        let mut small = BytesMut::new();
+        while small.len() < TOGETHER_BYTES {
+            match self.body.next_bytes()? {
+                Some(piece) if piece.len() < SMALL_BYTES => small.extend_from_slice(&piece),
+                Some(piece) if small.is_empty() => return Ok(Some(piece)),
+                Some(piece) => {
+                    self.large = Some(piece);
+                    break;
+                }
+                None => break,
+            }
+        }
+        if small.is_empty() {
+            finish(&mut self.timer);
+            return Ok(None);
+        }
+        Ok(Some(small.freeze()))
     }
 }

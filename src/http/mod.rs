@@ -16,6 +16,7 @@ mod page;
 mod pieces;
 mod query;
 mod reload;
+mod renderings;
 mod response;
 mod routes;
 mod scrape;
@@ -32,17 +33,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
-
 pub use bind::{BindError, bind};
 pub use feed::{ScrapeFeed, ScrapeWakes};
 pub use reload::{ReloadOutcome, ReloadRequest, ReloadRequests, reload_requests};
 pub use server::serve;
 
 use crate::metrics::{ClusterSource, OwnMetrics, ProcessMetrics, Tasks};
-
-/// How many bodies are compressed at once. Each takes about 300 KB; further ones go out uncompressed.
-const MAX_GZIP_BODIES: usize = 16;
+use renderings::Renderings;
 
 /// The bounds and paths of the web side.
 #[derive(Debug, Clone)]
@@ -91,7 +88,7 @@ pub struct HttpState {
     pub settings: HttpSettings,
     process: ProcessMetrics,
     started: Instant,
-    gzip_bodies: Arc<Semaphore>,
+    renderings: Renderings,
 }
 
 impl HttpState {
@@ -115,7 +112,7 @@ impl HttpState {
             settings,
             process: ProcessMetrics::default(),
             started: Instant::now(),
-            gzip_bodies: Arc::new(Semaphore::new(MAX_GZIP_BODIES)),
+            renderings: Renderings::default(),
         }
     }
 
@@ -131,5 +128,17 @@ impl HttpState {
             self.was_ready.store(true, Ordering::Relaxed);
         }
         self.clusters.store(Arc::new(clusters));
+    }
+
+    /// Makes the compressed bodies that were asked for lately ready again after something was published, and lets go those
+    /// that nobody asks for any more.
+    pub async fn keep_renderings(self: &Arc<Self>) {
+        renderings::keep_ready(self).await;
+    }
+
+    /// The memory that the compressed bodies take, in bytes.
+    #[must_use]
+    pub fn rendering_bytes(&self) -> usize {
+        self.renderings.bytes()
     }
 }

@@ -1,8 +1,9 @@
-//! What the client prefers: the format by `Accept`, gzip by `Accept-Encoding` (RFC 9110, sections 12.5.1 and 12.5.3).
+//! What the client prefers: the format by `Accept`, gzip or zstd by `Accept-Encoding` (RFC 9110, sections 12.5.1 and 12.5.3).
 
 use hyper::header::{self, HeaderMap, HeaderName};
 
 use crate::metrics::exposition::Format;
+use crate::metrics::pieces::Encoding;
 
 /// A weight of RFC 9110 in thousandths, 0 to 1000.
 type Weight = u16;
@@ -75,22 +76,28 @@ fn offered(entry: &Entry<'_>) -> Option<(Format, u8)> {
     }
 }
 
-/// Whether the client takes gzip. `gzip;q=0` refuses it, and so does silence.
-pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
-    let mut by_name = None;
-    let mut by_star = None;
-    let mut identity = 0;
+/// How the body is to be compressed: in the encoding with the higher weight. gzip where weights are equal, for that is
+/// what Prometheus takes, and it is made once for all. `gzip;q=0` refuses it, and so does silence. zstd only by its name:
+/// who takes `*` need not have heard of it.
+pub(super) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+    let (mut gzip, mut zstd, mut by_star, mut identity) = (None, None, None, 0);
     for entry in entries(headers, header::ACCEPT_ENCODING) {
-        match entry.value {
-            value if value.eq_ignore_ascii_case("gzip") || value.eq_ignore_ascii_case("x-gzip") => {
-                by_name = Some(entry.weight);
-            }
-            "*" => by_star = Some(entry.weight),
-            value if value.eq_ignore_ascii_case("identity") => identity = entry.weight,
-            _ => {}
+        let is = |name: &str| entry.value.eq_ignore_ascii_case(name);
+        match () {
+            () if is("gzip") || is("x-gzip") => gzip = Some(entry.weight),
+            () if is("zstd") => zstd = Some(entry.weight),
+            () if is("*") => by_star = Some(entry.weight),
+            () if is("identity") => identity = entry.weight,
+            () => {}
         }
     }
-    by_name.or(by_star).is_some_and(|gzip| gzip > 0 && gzip >= identity)
+    let wanted = |weight: &Weight| *weight > 0 && *weight >= identity;
+    match (gzip.or(by_star).filter(wanted), zstd.filter(wanted)) {
+        (Some(gzip), Some(zstd)) if zstd > gzip => Some(Encoding::Zstd),
+        (Some(_), _) => Some(Encoding::Gzip),
+        (None, Some(_)) => Some(Encoding::Zstd),
+        (None, None) => None,
+    }
 }
 
 #[cfg(test)]
@@ -136,24 +143,33 @@ mod tests {
     }
 
     #[test]
-    fn accept_encoding_decides_on_gzip() {
+    fn accept_encoding_decides_on_compression() {
+        const GZIP: Option<Encoding> = Some(Encoding::Gzip);
+        const ZSTD: Option<Encoding> = Some(Encoding::Zstd);
         let cases = [
-            ("gzip", true),
-            ("deflate, gzip;q=1.0, *;q=0.5", true),
-            ("zstd, br, gzip", true),
-            ("*", true),
-            ("gzip;q=0", false),
-            ("gzip;q=0.000, *", false),
-            ("*;q=0", false),
-            ("identity", false),
-            ("identity, gzip;q=0.1", false),
-            ("identity;q=0.5, gzip", true),
-            ("br", false),
-            ("", false),
+            ("gzip", GZIP),
+            ("deflate, gzip;q=1.0, *;q=0.5", GZIP),
+            ("zstd, br, gzip", GZIP),
+            ("*", GZIP),
+            ("gzip;q=0", None),
+            ("gzip;q=0.000, *", None),
+            ("*;q=0", None),
+            ("identity", None),
+            ("identity, gzip;q=0.1", None),
+            ("identity;q=0.5, gzip", GZIP),
+            ("br", None),
+            ("", None),
+            ("zstd", ZSTD),
+            ("zstd;q=0.9, gzip;q=0.8", ZSTD),
+            ("zstd;q=0.8, gzip;q=0.9", GZIP),
+            ("ZSTD;q=0.5, *;q=0.1", ZSTD),
+            ("zstd;q=0, gzip", GZIP),
+            ("gzip;q=0, zstd", ZSTD),
+            ("identity, zstd;q=0.5", None),
         ];
         for (accept, expected) in cases {
-            assert_eq!(takes_gzip(&headers(header::ACCEPT_ENCODING, accept)), expected, "{accept}");
+            assert_eq!(encoding(&headers(header::ACCEPT_ENCODING, accept)), expected, "{accept}");
         }
-        assert!(!takes_gzip(&HeaderMap::new()));
+        assert_eq!(encoding(&HeaderMap::new()), None);
     }
 }

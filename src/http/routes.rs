@@ -51,6 +51,8 @@ enum Path {
 enum Answering {
     /// GET and HEAD, at once.
     Page(fn(&Arc<HttpState>, &Head) -> Answer),
+    /// GET and HEAD, once a compressed body is ready.
+    Scrape,
     /// POST, once the configuration was read again.
     Reload,
 }
@@ -77,7 +79,7 @@ const fn reserved(path: Path, title: &'static str, answer: fn(&Arc<HttpState>, &
 
 /// Every route. The first match counts, so metrics may be put at `/`.
 pub(super) static ROUTES: &[Route] = &[
-    ordinary(Path::Telemetry, "Metrics", scrape::metrics),
+    Route { path: Path::Telemetry, title: "Metrics", is_reserved: false, answering: Answering::Scrape },
     ordinary(Path::Fixed("/"), "This page", page::status),
     reserved(Path::Fixed("/-/healthy"), "Health", health::healthy),
     reserved(Path::Fixed("/-/ready"), "Readiness", health::ready),
@@ -116,12 +118,12 @@ impl Route {
 
     /// Whether a browser can follow a link to it.
     pub(super) fn is_a_page(&self) -> bool {
-        matches!(self.answering, Answering::Page(_))
+        matches!(self.answering, Answering::Page(_) | Answering::Scrape)
     }
 
     fn takes(&self, method: &Method) -> bool {
         match self.answering {
-            Answering::Page(_) => method == Method::GET || method == Method::HEAD,
+            Answering::Page(_) | Answering::Scrape => method == Method::GET || method == Method::HEAD,
             Answering::Reload => method == Method::POST,
         }
     }
@@ -135,6 +137,7 @@ pub(super) async fn answer(state: &Arc<HttpState>, head: &Head, is_reserved: boo
         Some(route) if !route.takes(&head.method) => not_allowed(route, head),
         Some(route) if is_reserved && !route.is_reserved => too_busy(state),
         Some(Route { answering: Answering::Page(answer), .. }) => answer(state, head),
+        Some(Route { answering: Answering::Scrape, .. }) => scrape::metrics(state, head).await,
         Some(Route { answering: Answering::Reload, .. }) => reload::reload(state).await,
     };
     let path = route.map_or(OTHER_PATH, |route| route.path(state));
@@ -152,7 +155,7 @@ fn not_found(state: &HttpState, head: &Head) -> Answer {
 
 fn not_allowed(route: &Route, head: &Head) -> Answer {
     let (words, allowed) = match route.answering {
-        Answering::Page(_) => ("GET and HEAD are", HeaderValue::from_static("GET, HEAD")),
+        Answering::Page(_) | Answering::Scrape => ("GET and HEAD are", HeaderValue::from_static("GET, HEAD")),
         Answering::Reload => ("POST is", HeaderValue::from_static("POST")),
     };
     let body = format!("{} is not answered here; {words}.\n", head.method);

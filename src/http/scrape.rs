@@ -6,18 +6,17 @@ use std::time::Instant;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
 
-use super::body::{Body, Gzip, ScrapeBody};
+use super::body::{Body, CompressedScrape, ScrapeBody};
 use super::response::{response, text};
 use super::routes::{Answer, Head};
-use super::{HttpState, negotiate, query};
-use crate::metrics::ClusterSource;
-use crate::metrics::exposition::{ClusterView, Exposition, View};
+use super::{HttpState, negotiate, query, renderings};
+use crate::metrics::exposition::{ClusterView, Exposition, Selection, View};
+use crate::metrics::rendering::{CompressedBody, Kind, needs_blocks};
 
 const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
-const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// Answers a scrape.
-pub(super) fn metrics(state: &Arc<HttpState>, head: &Head) -> Answer {
+pub(super) async fn metrics(state: &Arc<HttpState>, head: &Head) -> Answer {
     let clusters = state.clusters();
     let narrowed = match query::parse(head.uri.query().unwrap_or(""), &clusters) {
         Ok(narrowed) => narrowed,
@@ -28,31 +27,61 @@ pub(super) fn metrics(state: &Arc<HttpState>, head: &Head) -> Answer {
     }
     let format = negotiate::format(&head.headers);
     let timer = state.own.start_scrape(format);
-    let gzip = negotiate::takes_gzip(&head.headers)
-        .then(|| state.gzip_bodies.clone().try_acquire_owned().ok())
-        .flatten()
-        .map(Gzip::new);
-    let is_compressed = gzip.is_some();
-    let exposition = Exposition::new(view(state, &clusters, narrowed), format);
-    let body = ScrapeBody::new(exposition, gzip, timer, Instant::now() + state.settings.request_timeout);
-    let content_type = HeaderValue::from_static(format.content_type());
-    let mut answer = response(StatusCode::OK, content_type, Body::scrape(body));
+    let deadline = Instant::now() + state.settings.request_timeout;
+    let kind = negotiate::encoding(&head.headers).map(|encoding| Kind { format, encoding });
+    let compressed = match kind {
+        Some(kind) => compressed(state, kind, &narrowed).await,
+        None => None,
+    };
+    let (body, encoding) = match (compressed, kind) {
+        (Some(body), Some(kind)) => {
+            (Body::compressed(CompressedScrape::new(body, timer, deadline)), Some(kind.encoding.name()))
+        }
+        _ => {
+            let clusters = clusters.iter().map(ClusterView::of).filter(|view| narrowed.shows(view));
+            let view = view(state, clusters.collect(), narrowed.selection.clone());
+            (Body::scrape(ScrapeBody::new(Exposition::new(view, format), timer, deadline)), None)
+        }
+    };
+    let mut answer = response(StatusCode::OK, HeaderValue::from_static(format.content_type()), body);
     answer.headers_mut().insert(header::VARY, VARY);
-    if is_compressed {
-        answer.headers_mut().insert(header::CONTENT_ENCODING, GZIP);
+    if let Some(encoding) = encoding {
+        answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
     answer
 }
 
-fn view(state: &HttpState, clusters: &[Arc<ClusterSource>], narrowed: query::Narrowed) -> View {
-    let is_asked_for = |name: Option<&Arc<str>>| {
-        narrowed.clusters.is_empty() || name.is_some_and(|name| narrowed.clusters.contains(name))
+impl query::Narrowed {
+    fn shows(&self, cluster: &ClusterView) -> bool {
+        let name = cluster.source.name.as_ref();
+        self.clusters.is_empty() || name.is_some_and(|name| self.clusters.contains(name))
+    }
+}
+
+fn view(state: &HttpState, clusters: Vec<ClusterView>, selection: Selection) -> View {
+    View { clusters, own: state.own.gather(), process: state.process.read(), selection }
+}
+
+/// A body of ready pieces; `None`: it is not to be had, and the client gets one without compression.
+async fn compressed(state: &Arc<HttpState>, kind: Kind, narrowed: &query::Narrowed) -> Option<CompressedBody> {
+    let rendering = match needs_blocks(&narrowed.selection) {
+        true => Some(renderings::rendering(state, kind).await?.rendering.clone()),
+        false => None,
     };
-    let clusters = clusters.iter().filter(|cluster| is_asked_for(cluster.name.as_ref()));
-    View {
-        clusters: clusters.map(ClusterView::of).collect(),
-        own: state.own.gather(),
-        process: state.process.read(),
-        selection: narrowed.selection,
+    let views: Vec<ClusterView> = match &rendering {
+        Some(rendering) => rendering.views().collect(),
+        None => state.clusters().iter().map(ClusterView::of).collect(),
+    };
+    let (places, views) = views.into_iter().enumerate().filter(|(_, view)| narrowed.shows(view)).unzip();
+    let view = view(state, views, narrowed.selection.clone());
+    let body = state
+        .renderings
+        .with_compressor(kind.encoding, |compressor| CompressedBody::new(kind, view, rendering, places, compressor));
+    match body {
+        Ok(body) => Some(body),
+        Err(error) => {
+            tracing::error!(%error, "a compressed body could not be made: it is sent without compression");
+            None
+        }
     }
 }

@@ -64,6 +64,65 @@ async fn gzip_holds_the_same_body() {
 }
 
 #[tokio::test]
+async fn zstd_holds_the_same_body() {
+    let server = Server::start(state(vec![Cluster::polled(None, 300, 20)]));
+    for format in ["", OPENMETRICS] {
+        let plain = request(server.address, "GET", "/metrics", format).await;
+        let packed = request(server.address, "GET", "/metrics", &format!("{format}Accept-Encoding: zstd\r\n")).await;
+        assert_eq!(packed.header("content-encoding"), Some("zstd"));
+        let unpacked = String::from_utf8(zstd::stream::decode_all(packed.body.as_slice()).unwrap()).unwrap();
+        assert!(packed.body.len() < plain.body.len() / 5);
+        assert_eq!(of_kafka(&unpacked), of_kafka(plain.text()));
+    }
+    server.stop().await;
+}
+
+fn unpacked(received: &Received) -> String {
+    let mut unpacked = String::new();
+    GzDecoder::new(received.body.as_slice()).read_to_string(&mut unpacked).unwrap();
+    unpacked
+}
+
+const GZIP: &str = "Accept-Encoding: gzip\r\n";
+
+#[tokio::test]
+async fn a_compressed_scrape_shows_what_was_published_before_it() {
+    let server = two_clusters();
+    let first = unpacked(&request(server.address, "GET", "/metrics", GZIP).await);
+    assert!(first.contains("kafka_topic_partitions{cluster_name=\"a\",topic=\"topic-00001\"} 3\n"));
+    assert!(!first.contains("topic=\"topic-00002\""));
+    let clusters = server.state.clusters();
+    clusters[0].snapshot.store(Cluster::polled(None, 3, 4).snapshot.load_full());
+    let second = unpacked(&request(server.address, "GET", "/metrics", GZIP).await);
+    assert!(second.contains("kafka_topic_partitions{cluster_name=\"a\",topic=\"topic-00002\"} 4\n"));
+    let narrowed = unpacked(&request(server.address, "GET", "/metrics?collect[]=topics&cluster=a", GZIP).await);
+    assert!(narrowed.lines().all(|line| line.starts_with('#') || line.starts_with("kafka_topic_")));
+    assert!(narrowed.contains("kafka_topic_partitions{cluster_name=\"a\",topic=\"topic-00002\"} 4\n"));
+    let other = unpacked(&request(server.address, "GET", "/metrics?cluster=b", GZIP).await);
+    assert!(other.contains("kafka_up{cluster_name=\"b\"} 0\n") && !other.contains("cluster_name=\"a\""));
+    // A reload takes a cluster away.
+    server.state.show_clusters(vec![clusters[1].clone()]);
+    let third = unpacked(&request(server.address, "GET", "/metrics", GZIP).await);
+    assert!(third.contains("kafka_up{cluster_name=\"b\"} 0\n") && !third.contains("cluster_name=\"a\""));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_asked_for_is_made_ready_after_a_publication() {
+    let server = two_clusters();
+    server.state.keep_renderings().await;
+    assert_eq!(server.state.rendering_bytes(), 0, "nobody has asked");
+    request(server.address, "GET", "/metrics?collect[]=exporter", GZIP).await;
+    assert_eq!(server.state.rendering_bytes(), 0, "no blocks were needed");
+    request(server.address, "GET", "/metrics", GZIP).await;
+    let before = server.state.rendering_bytes();
+    server.state.clusters()[0].snapshot.store(Cluster::polled(None, 30, 4).snapshot.load_full());
+    server.state.keep_renderings().await;
+    assert!(before > 0 && server.state.rendering_bytes() > before);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn head_has_the_headers_of_get() {
     let server = two_clusters();
     for target in [
@@ -77,7 +136,7 @@ async fn head_has_the_headers_of_get() {
         "/api/v1/groups",
         "/v3/kafka",
     ] {
-        for headers in ["", OPENMETRICS, "Accept-Encoding: gzip\r\n"] {
+        for headers in ["", OPENMETRICS, "Accept-Encoding: gzip\r\n", "Accept-Encoding: zstd\r\n"] {
             // How a body is cut up, and how long the page is just now, is known with the body only.
             let varies = |name: &str| name == "transfer-encoding" || (target == "/" && name == "content-length");
             let comparable = |received: &Received| {

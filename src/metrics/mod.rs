@@ -11,6 +11,7 @@ mod process;
 mod publish;
 pub mod reference;
 mod registered;
+pub mod rendering;
 mod tasks;
 mod view;
 

@@ -43,7 +43,7 @@ impl Format {
     }
 
     /// Writes a family's HELP and TYPE lines.
-    pub(super) fn write_head(self, family: &Family, out: &mut Vec<u8>) {
+    pub(in crate::metrics) fn write_head(self, family: &Family, out: &mut Vec<u8>) {
         let name = match (self, family.kind) {
             // OpenMetrics: a counter's family has no `_total`, its samples have.
             (Self::OpenMetrics, Kind::Counter) => family.name.strip_suffix("_total").unwrap_or(family.name),

@@ -4,6 +4,7 @@
 //! each other (a family × a run of topics or groups), so that a body is streamed from the snapshot's values, never
 //! held as a whole.
 
+mod digest;
 mod escape;
 mod format;
 mod number;
@@ -15,9 +16,10 @@ pub(crate) mod testing;
 #[cfg(test)]
 pub(in crate::metrics) mod tests;
 
+pub use digest::Digest;
 pub use format::Format;
 pub use number::Value;
 pub use registry::RegistryFamilies;
 pub use samples::{Labels, Run, Samples};
 pub(in crate::metrics) use stream::count;
-pub use stream::{ClusterView, Exposition, Selection, View};
+pub use stream::{Block, ClusterView, Exposition, Selection, View};

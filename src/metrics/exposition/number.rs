@@ -10,6 +10,9 @@ mod sealed {
 pub trait Value: sealed::Sealed + Copy {
     /// Appends the number.
     fn write(self, out: &mut Vec<u8>);
+
+    /// What tells the number from every other of its type.
+    fn bits(self) -> u64;
 }
 
 macro_rules! integers {
@@ -20,6 +23,11 @@ macro_rules! integers {
             impl Value for $integer {
                 fn write(self, out: &mut Vec<u8>) {
                     out.extend_from_slice(itoa::Buffer::new().format(self).as_bytes());
+                }
+
+                #[allow(clippy::cast_sign_loss, trivial_numeric_casts, reason = "only to be told from others")]
+                fn bits(self) -> u64 {
+                    self as u64
                 }
             }
         )*
@@ -33,6 +41,10 @@ impl sealed::Sealed for bool {}
 impl Value for bool {
     fn write(self, out: &mut Vec<u8>) {
         out.push(if self { b'1' } else { b'0' });
+    }
+
+    fn bits(self) -> u64 {
+        self.into()
     }
 }
 
@@ -48,6 +60,10 @@ impl Value for f64 {
             // Writing into a vector cannot fail.
             let _ = write!(out, "{self}");
         }
+    }
+
+    fn bits(self) -> u64 {
+        self.to_bits()
     }
 }
 

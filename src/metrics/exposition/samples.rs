@@ -1,8 +1,8 @@
 //! Writes the samples of one family: names and labels once per run of rows, then a number or two per row.
 
-use super::Format;
 use super::escape::write_label_value;
 use super::number::{Value, write_bound};
+use super::{Digest, Format};
 use crate::metrics::catalogue::{CLUSTER_LABEL, Family};
 
 /// Labels that stand first on every series of a cluster, escaped once: `cluster_name="prod",env="live"`, or nothing.
@@ -38,6 +38,15 @@ fn write_label(name: &str, value: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Where samples go.
+#[derive(Debug)]
+enum Sink<'a> {
+    /// They are written.
+    Text(&'a mut Vec<u8>),
+    /// They are only told apart from others.
+    Digest(&'a mut Digest),
+}
+
 /// A writer for one family.
 #[derive(Debug)]
 pub struct Samples<'a> {
@@ -48,18 +57,7 @@ pub struct Samples<'a> {
     common: &'a Labels,
     /// Name and labels of the run that is being written; kept to be used again.
     prefix: &'a mut Vec<u8>,
-    out: &'a mut Vec<u8>,
-    /// Where the samples are only counted.
-    counted: Option<&'a mut u64>,
-}
-
-/// What a writer needs that only counts: it stays empty.
-#[derive(Debug, Default)]
-pub(super) struct Unwritten {
-    head_is_due: bool,
-    labels: Labels,
-    prefix: Vec<u8>,
-    out: Vec<u8>,
+    sink: Sink<'a>,
 }
 
 impl<'a> Samples<'a> {
@@ -72,13 +70,12 @@ impl<'a> Samples<'a> {
         prefix: &'a mut Vec<u8>,
         out: &'a mut Vec<u8>,
     ) -> Self {
-        Self { family, format, head_is_due, common, prefix, out, counted: None }
+        Self { family, format, head_is_due, common, prefix, sink: Sink::Text(out) }
     }
 
-    /// A writer that adds up how many samples it would write, and writes nothing.
-    pub(super) fn counting(family: &'static Family, counted: &'a mut u64, unwritten: &'a mut Unwritten) -> Self {
-        let Unwritten { head_is_due, labels, prefix, out } = unwritten;
-        Self { family, format: Format::Text, head_is_due, common: labels, prefix, out, counted: Some(counted) }
+    /// The same samples, not written but taken into a digest.
+    pub(super) fn digesting(self, digest: &'a mut Digest) -> Self {
+        Self { sink: Sink::Digest(digest), ..self }
     }
 
     /// The family that is written.
@@ -98,26 +95,23 @@ impl<'a> Samples<'a> {
     /// Starts a run of samples that differ in the family's last label only, which is a number.
     pub fn run(&mut self, labels: &[&str]) -> Run<'_> {
         debug_assert_eq!(labels.len() + 1, self.family.labels.len(), "{}", self.family.name);
-        if self.counted.is_none() {
-            self.start_run(labels);
+        let (family, mut digested) = (self.family, None);
+        match &mut self.sink {
+            Sink::Digest(_) => digested = Some(Digest::of_texts(labels)),
+            Sink::Text(_) => {
+                self.start("", family.labels.iter().copied().zip(labels.iter().copied()));
+                if let Some(last) = family.labels.last() {
+                    self.separate();
+                    self.prefix.extend_from_slice(last.as_bytes());
+                    self.prefix.extend_from_slice(b"=\"");
+                }
+            }
         }
-        Run {
-            samples: self.out,
-            prefix: self.prefix,
-            head: self.head_is_due,
-            family: self.family,
-            format: self.format,
-            counted: self.counted.as_deref_mut(),
-        }
-    }
-
-    fn start_run(&mut self, labels: &[&str]) {
-        self.start("", self.family.labels.iter().copied().zip(labels.iter().copied()));
-        if let Some(last) = self.family.labels.last() {
-            self.separate();
-            self.prefix.extend_from_slice(last.as_bytes());
-            self.prefix.extend_from_slice(b"=\"");
-        }
+        let sink = match &mut self.sink {
+            Sink::Text(out) => Sink::Text(out),
+            Sink::Digest(digest) => Sink::Digest(digest),
+        };
+        Run { sink, prefix: self.prefix, digested, head: self.head_is_due, family, format: self.format }
     }
 
     /// Writes one sample of a family whose labels come by name: `suffix` is appended to the name, `bound` is `le`.
@@ -128,8 +122,10 @@ impl<'a> Samples<'a> {
         bound: Option<f64>,
         value: impl Value,
     ) {
-        if let Some(counted) = &mut self.counted {
-            **counted += 1;
+        if let Sink::Digest(digest) = &mut self.sink {
+            digest.text(suffix);
+            labels.for_each(|(_, label)| digest.text(label));
+            digest.sample(bound.map_or(0, f64::to_bits), value.bits());
             return;
         }
         self.start(suffix, labels);
@@ -139,17 +135,18 @@ impl<'a> Samples<'a> {
             write_bound(bound, self.format == Format::OpenMetrics, self.prefix);
             self.prefix.push(b'"');
         }
-        write_due_head(self.head_is_due, self.family, self.format, self.out);
-        self.out.extend_from_slice(self.prefix);
+        let Sink::Text(out) = &mut self.sink else { return };
+        write_due_head(self.head_is_due, self.family, self.format, out);
+        out.extend_from_slice(self.prefix);
         // Without a label there are no braces, so the prefix ends with the one that opened them only if one is due.
         if self.prefix.last() == Some(&b'{') {
-            self.out.pop();
+            out.pop();
         } else {
-            self.out.push(b'}');
+            out.push(b'}');
         }
-        self.out.push(b' ');
-        value.write(self.out);
-        self.out.push(b'\n');
+        out.push(b' ');
+        value.write(out);
+        out.push(b'\n');
     }
 
     /// Puts name, opening brace, common labels and the given ones into the prefix.
@@ -181,26 +178,33 @@ fn write_due_head(due: &mut bool, family: &Family, format: Format, out: &mut Vec
 /// A run of samples with the same name and labels up to the last one.
 #[derive(Debug)]
 pub struct Run<'a> {
-    samples: &'a mut Vec<u8>,
+    sink: Sink<'a>,
     prefix: &'a [u8],
+    /// The digest of the labels, before the first sample: a run without one shows nothing.
+    digested: Option<Digest>,
     head: &'a mut bool,
     family: &'static Family,
     format: Format,
-    counted: Option<&'a mut u64>,
 }
 
 impl Run<'_> {
     /// Writes one sample: the last label's value, and the sample's.
     pub fn row(&mut self, last_label: impl Value, value: impl Value) {
-        if let Some(counted) = &mut self.counted {
-            **counted += 1;
-            return;
+        match &mut self.sink {
+            Sink::Digest(digest) => {
+                if let Some(labels) = self.digested.take() {
+                    digest.append(labels);
+                }
+                digest.sample(last_label.bits(), value.bits());
+            }
+            Sink::Text(out) => {
+                write_due_head(self.head, self.family, self.format, out);
+                out.extend_from_slice(self.prefix);
+                last_label.write(out);
+                out.extend_from_slice(b"\"} ");
+                value.write(out);
+                out.push(b'\n');
+            }
         }
-        write_due_head(self.head, self.family, self.format, self.samples);
-        self.samples.extend_from_slice(self.prefix);
-        last_label.write(self.samples);
-        self.samples.extend_from_slice(b"\"} ");
-        value.write(self.samples);
-        self.samples.push(b'\n');
     }
 }

@@ -3,8 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::samples::Unwritten;
-use super::{Format, Labels, RegistryFamilies, Samples};
+use super::{Digest, Format, Labels, RegistryFamilies, Samples};
 use crate::derive::{Extent, Snapshot, Standing, Terms};
 use crate::metrics::catalogue::Family;
 use crate::metrics::families::{SOURCES, Source, TopicItem};
@@ -41,9 +40,16 @@ impl ClusterView {
 
     /// The same with another snapshot than the published one.
     pub(in crate::metrics) fn with(source: &Arc<ClusterSource>, snapshot: Option<Arc<Snapshot>>) -> Self {
+        let now = source.told_at(snapshot.as_deref());
+        Self::at(source, snapshot, now)
+    }
+
+    /// The view of a snapshot of a cluster at a time.
+    #[must_use]
+    pub fn at(source: &Arc<ClusterSource>, snapshot: Option<Arc<Snapshot>>, now: WallTime) -> Self {
         Self {
             source: source.clone(),
-            now: source.told_at(snapshot.as_deref()),
+            now,
             terms: snapshot.as_deref().map(|snapshot| snapshot.detail.terms).unwrap_or_default(),
             snapshot,
             connections: source.connections.load_full(),
@@ -55,6 +61,37 @@ impl ClusterView {
 
     fn labels(&self, family: &Family) -> &Labels {
         if family.has_constant_labels() { &self.kafka_labels } else { &self.exporter_labels }
+    }
+
+    /// Writes a block: one family, by its place in [`SOURCES`], over a run of topics or groups, without a head.
+    pub fn write_block(&self, block: &Block, format: Format, prefix: &mut Vec<u8>, out: &mut Vec<u8>) {
+        self.block(block, format, prefix, out, None);
+    }
+
+    /// What tells a block from every other text that it might have. Much cheaper than writing it.
+    #[must_use]
+    pub fn digest_block(&self, block: &Block) -> Digest {
+        let mut digest = Digest::default();
+        self.block(block, Format::Text, &mut Vec::new(), &mut Vec::new(), Some(&mut digest));
+        digest
+    }
+
+    fn block(
+        &self,
+        block: &Block,
+        format: Format,
+        prefix: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+        digest: Option<&mut Digest>,
+    ) {
+        let Some((family, source)) = SOURCES.get(block.source).filter(|(family, _)| self.shows(family)) else { return };
+        let mut no_head = false;
+        let samples = Samples::new(family, format, &mut no_head, self.labels(family), prefix, out);
+        let mut samples = match digest {
+            Some(digest) => samples.digesting(digest),
+            None => samples,
+        };
+        write_items(self, source, block.places.clone(), &mut samples);
     }
 
     /// Whether a family is exported for this cluster: its collectors are on, and it is neither finer than asked for nor
@@ -69,6 +106,16 @@ impl ClusterView {
     }
 }
 
+/// A part of the exposition: one family of one cluster over a run of topics or groups. It depends on nothing outside of
+/// these.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// The family's place in [`SOURCES`].
+    pub source: usize,
+    /// The places of the topics in the order of their names, or of the groups.
+    pub places: Range<usize>,
+}
+
 /// Which collectors' families are asked for; empty: all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -77,7 +124,9 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn includes(&self, family: &Family) -> bool {
+    /// Whether a family is asked for.
+    #[must_use]
+    pub fn includes(&self, family: &Family) -> bool {
         self.collectors.is_empty() || self.collectors.contains(&family.collector())
     }
 }
@@ -138,6 +187,17 @@ impl Exposition {
         !self.is_done
     }
 
+    /// Appends some families, by their places in [`SOURCES`]; what ends the body, where these are the last ones.
+    pub fn write_families(&mut self, sources: Range<usize>, out: &mut Vec<u8>) {
+        self.at = Cursor { source: sources.start, ..Cursor::default() };
+        self.head_is_due = true;
+        self.is_done = false;
+        let is_end = sources.end == SOURCES.len();
+        while !self.is_done && (is_end || self.at.source < sources.end) {
+            self.step(out);
+        }
+    }
+
     /// All of it at once: for tests, `snapshot` and the like.
     #[must_use]
     pub fn into_bytes(mut self) -> Vec<u8> {
@@ -189,12 +249,14 @@ fn items(cluster: &ClusterView, family: &Family, source: &Source) -> usize {
     match source {
         Source::Cluster(_) => 1,
         Source::Topic(_) => snapshot.map_or(0, |snapshot| snapshot.world.topic_order.len()),
-        Source::Group(_) | Source::Standing(_) => snapshot.map_or(0, |snapshot| snapshot.groups.len()),
+        Source::Group(_) | Source::Standing(_) | Source::Outlook(_) => {
+            snapshot.map_or(0, |snapshot| snapshot.groups.len())
+        }
         Source::Registry | Source::Process => 0,
     }
 }
 
-/// A block: one family of one cluster over a run of topics or groups. It depends on nothing outside of these.
+/// Writes what a run of topics or groups shows.
 fn write_items(cluster: &ClusterView, source: &Source, items: Range<usize>, samples: &mut Samples<'_>) {
     let is_per_partition = samples.family().is_per_partition();
     match (source, cluster.snapshot.as_deref()) {
@@ -214,14 +276,13 @@ fn write_items(cluster: &ClusterView, source: &Source, items: Range<usize>, samp
                 }
             }
         }
-        (Source::Standing(write), Some(snapshot)) => {
+        (Source::Standing(write) | Source::Outlook(write), Some(snapshot)) => {
             let places = items.filter(|place| !is_per_partition || snapshot.detail.has_partitions_of_group(*place));
             for standing in places.filter_map(|place| Standing::of(snapshot, place, cluster.now)) {
                 write(snapshot, &standing, samples);
             }
         }
-        (Source::Topic(_) | Source::Group(_) | Source::Standing(_), None) | (Source::Registry | Source::Process, _) => {
-        }
+        _ => {}
     }
 }
 
@@ -238,9 +299,11 @@ pub(in crate::metrics) fn count(
     if places.is_empty() {
         return 0;
     }
-    let (mut counted, mut unwritten) = (0, Unwritten::default());
-    write_items(cluster, source, places, &mut Samples::counting(family, &mut counted, &mut unwritten));
-    counted
+    let mut digest = Digest::default();
+    let (mut no_head, mut prefix, mut out) = (false, Vec::new(), Vec::new());
+    let samples = Samples::new(family, Format::Text, &mut no_head, cluster.labels(family), &mut prefix, &mut out);
+    write_items(cluster, source, places, &mut samples.digesting(&mut digest));
+    digest.samples
 }
 
 /// The exporter's own families.

@@ -34,8 +34,10 @@ pub enum Source {
     Topic(fn(&Snapshot, &TopicItem<'_>, &mut Samples<'_>)),
     /// Once for each group of a snapshot.
     Group(fn(&Snapshot, &GroupMeaning, &mut Samples<'_>)),
-    /// Once for each group of a snapshot, as it stands now.
+    /// Once for each group of a snapshot, as it stands now: the clock moves it.
     Standing(fn(&Snapshot, &Standing<'_>, &mut Samples<'_>)),
+    /// Once for each group of a snapshot, by what the past says of it: the clock does not move it.
+    Outlook(fn(&Snapshot, &Standing<'_>, &mut Samples<'_>)),
     /// The exporter's registry.
     Registry,
     /// The operating system.
@@ -46,7 +48,13 @@ impl Source {
     /// Whether each cluster is asked for it.
     #[must_use]
     pub fn is_per_cluster(&self) -> bool {
-        matches!(self, Self::Cluster(_) | Self::Topic(_) | Self::Group(_) | Self::Standing(_))
+        matches!(self, Self::Cluster(_)) || self.is_by_item()
+    }
+
+    /// Whether each topic or each group is asked for it.
+    #[must_use]
+    pub fn is_by_item(&self) -> bool {
+        matches!(self, Self::Topic(_) | Self::Group(_) | Self::Standing(_) | Self::Outlook(_))
     }
 }
 
@@ -97,12 +105,12 @@ pub static SOURCES: &[(&Family, Source)] = &[
     (&names::KAFKA_CONSUMERGROUP_LAG_SECONDS, Source::Standing(standing::lag_seconds)),
     (&names::KAFKA_CONSUMERGROUP_TOPIC_MAX_LAG_SECONDS, Source::Standing(standing::topic_max_lag_seconds)),
     (&names::KAFKA_CONSUMERGROUP_MAX_LAG_SECONDS, Source::Standing(standing::max_lag_seconds)),
-    (&names::KAFKA_CONSUMERGROUP_OLDEST_UNREAD_TIMESTAMP_SECONDS, Source::Standing(standing::oldest_unread)),
+    (&names::KAFKA_CONSUMERGROUP_OLDEST_UNREAD_TIMESTAMP_SECONDS, Source::Outlook(standing::oldest_unread)),
     (&names::KAFKA_CONSUMERGROUP_STATUS, Source::Standing(standing::status)),
     (&names::KAFKA_CONSUMERGROUP_PARTITION_STATUS, Source::Standing(standing::partition_status)),
-    (&names::KAFKA_CONSUMERGROUP_LAG_VELOCITY, Source::Standing(standing::velocity)),
-    (&names::KAFKA_CONSUMERGROUP_CONSUME_RATE, Source::Standing(standing::consume_rate)),
-    (&names::KAFKA_CONSUMERGROUP_CATCH_UP_SECONDS, Source::Standing(standing::catch_up)),
+    (&names::KAFKA_CONSUMERGROUP_LAG_VELOCITY, Source::Outlook(standing::velocity)),
+    (&names::KAFKA_CONSUMERGROUP_CONSUME_RATE, Source::Outlook(standing::consume_rate)),
+    (&names::KAFKA_CONSUMERGROUP_CATCH_UP_SECONDS, Source::Outlook(standing::catch_up)),
     (&names::KAFKA_CONSUMERGROUP_RETENTION_HEADROOM_SECONDS, Source::Standing(standing::retention_headroom)),
     (&names::KAFKASCOPE_TIME_LAG_PARTITIONS, Source::Cluster(standing::time_lag_methods)),
     (&names::KAFKASCOPE_COLLECTOR_SUCCESS, Source::Cluster(exporter::collector_success)),
