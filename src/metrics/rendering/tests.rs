@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use flate2::read::GzDecoder;
@@ -18,7 +19,7 @@ use crate::metrics::catalogue::{ALL, Family};
 use crate::metrics::exposition::{ClusterView, Exposition, Selection, View};
 use crate::metrics::families::SOURCES;
 use crate::metrics::pieces::{Assembly, Compressor, Encoding, Piece};
-use crate::metrics::{ClusterSource, Granularity};
+use crate::metrics::{ByPartition, ClusterSource};
 use crate::model::{
     BrokerId, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription, GroupKind, GroupListing,
     GroupState, Instants, KafkaCode, ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId,
@@ -31,6 +32,8 @@ use crate::track::{Named, TrackSettings, Tracker};
 const TOPICS: usize = 16;
 const GROUPS: usize = 12;
 const PARTITIONS: usize = 2;
+/// Fewer than there may be: now and then something is withheld.
+const MAX_SERIES: u64 = 1_200;
 const MAX_AGE: MaxAge = MaxAge::from_secs(200);
 
 /// What happens before something is published.
@@ -229,9 +232,12 @@ impl Told {
             Then::Reload(coarse) => {
                 let mut source = ClusterSource::new(Some("one"), Vec::new());
                 source.labels = vec![("coarse".to_owned(), coarse.to_string())];
-                source.group_granularity = if coarse { Granularity::Topic } else { Granularity::Partition };
-                source.snapshot.store(self.source.snapshot.load_full());
-                self.source = Arc::new(source);
+                source.shown.groups = if coarse { ByPartition::None } else { ByPartition::All };
+                source.shown.drops_zero_lag = !coarse;
+                source.shown.max_series = NonZeroU64::new(if coarse { 0 } else { MAX_SERIES });
+                let source = Arc::new(source);
+                source.take_over(&self.source);
+                self.source = source;
             }
         }
     }
@@ -296,7 +302,7 @@ impl Told {
         if observes {
             snapshot.set_outlook(self.tracker.observe(&snapshot, &Named::Fresh));
         }
-        self.source.snapshot.store(Some(Arc::new(snapshot)));
+        self.source.publish(snapshot);
     }
 }
 
