@@ -45,6 +45,8 @@ enum Sink<'a> {
     Text(&'a mut Vec<u8>),
     /// They are only told apart from others.
     Digest(&'a mut Digest),
+    /// They are only counted.
+    Count(&'a mut u64),
 }
 
 /// A writer for one family.
@@ -58,6 +60,14 @@ pub struct Samples<'a> {
     /// Name and labels of the run that is being written; kept to be used again.
     prefix: &'a mut Vec<u8>,
     sink: Sink<'a>,
+}
+
+/// What a writer needs that only counts: it stays empty.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    head_is_due: bool,
+    labels: Labels,
+    prefix: Vec<u8>,
 }
 
 impl<'a> Samples<'a> {
@@ -76,6 +86,13 @@ impl<'a> Samples<'a> {
     /// The same samples, not written but taken into a digest.
     pub(super) fn digesting(self, digest: &'a mut Digest) -> Self {
         Self { sink: Sink::Digest(digest), ..self }
+    }
+
+    /// A writer that adds up how many samples it would write, and writes nothing.
+    pub(super) fn counting(family: &'static Family, counted: &'a mut u64, unwritten: &'a mut Unwritten) -> Self {
+        let Unwritten { head_is_due, labels, prefix } = unwritten;
+        let sink = Sink::Count(counted);
+        Self { family, format: Format::Text, head_is_due, common: labels, prefix, sink }
     }
 
     /// The family that is written.
@@ -98,6 +115,7 @@ impl<'a> Samples<'a> {
         let (family, mut digested) = (self.family, None);
         match &mut self.sink {
             Sink::Digest(_) => digested = Some(Digest::of_texts(labels)),
+            Sink::Count(_) => {}
             Sink::Text(_) => {
                 self.start("", family.labels.iter().copied().zip(labels.iter().copied()));
                 if let Some(last) = family.labels.last() {
@@ -110,6 +128,7 @@ impl<'a> Samples<'a> {
         let sink = match &mut self.sink {
             Sink::Text(out) => Sink::Text(out),
             Sink::Digest(digest) => Sink::Digest(digest),
+            Sink::Count(counted) => Sink::Count(counted),
         };
         Run { sink, prefix: self.prefix, digested, head: self.head_is_due, family, format: self.format }
     }
@@ -122,12 +141,24 @@ impl<'a> Samples<'a> {
         bound: Option<f64>,
         value: impl Value,
     ) {
-        if let Sink::Digest(digest) = &mut self.sink {
-            digest.text(suffix);
-            labels.for_each(|(_, label)| digest.text(label));
-            digest.sample(bound.map_or(0, f64::to_bits), value.bits());
-            return;
+        match &mut self.sink {
+            Sink::Text(_) => self.write_text(suffix, labels, bound, value),
+            Sink::Digest(digest) => {
+                digest.text(suffix);
+                labels.for_each(|(_, label)| digest.text(label));
+                digest.sample(bound.map_or(0, f64::to_bits), value.bits());
+            }
+            Sink::Count(counted) => **counted += 1,
         }
+    }
+
+    fn write_text<'l>(
+        &mut self,
+        suffix: &str,
+        labels: impl Iterator<Item = (&'l str, &'l str)>,
+        bound: Option<f64>,
+        value: impl Value,
+    ) {
         self.start(suffix, labels);
         if let Some(bound) = bound {
             self.separate();
@@ -197,6 +228,7 @@ impl Run<'_> {
                 }
                 digest.sample(last_label.bits(), value.bits());
             }
+            Sink::Count(counted) => **counted += 1,
             Sink::Text(out) => {
                 write_due_head(self.head, self.family, self.format, out);
                 out.extend_from_slice(self.prefix);

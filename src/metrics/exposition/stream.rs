@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::samples::Unwritten;
 use super::{Digest, Format, Labels, RegistryFamilies, Samples};
 use crate::derive::{Extent, Snapshot, Standing, Terms};
 use crate::metrics::catalogue::Family;
@@ -299,11 +300,9 @@ pub(in crate::metrics) fn count(
     if places.is_empty() {
         return 0;
     }
-    let mut digest = Digest::default();
-    let (mut no_head, mut prefix, mut out) = (false, Vec::new(), Vec::new());
-    let samples = Samples::new(family, Format::Text, &mut no_head, cluster.labels(family), &mut prefix, &mut out);
-    write_items(cluster, source, places, &mut samples.digesting(&mut digest));
-    digest.samples
+    let (mut counted, mut unwritten) = (0, Unwritten::default());
+    write_items(cluster, source, places, &mut Samples::counting(family, &mut counted, &mut unwritten));
+    counted
 }
 
 /// The exporter's own families.

@@ -100,8 +100,8 @@ impl Maker {
         Ok(RenderedCluster {
             source: view.source.clone(),
             snapshot: view.snapshot.clone(),
-            now: view.now,
             terms: view.terms,
+            now: view.now,
             lanes,
         })
     }

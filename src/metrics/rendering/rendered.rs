@@ -44,10 +44,10 @@ pub(super) struct Bucket {
 pub(super) struct RenderedCluster {
     pub(super) source: Arc<ClusterSource>,
     pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// On what terms it is shown.
+    pub(super) terms: Terms,
     /// The time as of which it is told.
     pub(super) now: WallTime,
-    /// Which families and rows are shown of it.
-    pub(super) terms: Terms,
     /// In the order of [`LANES`].
     pub(super) lanes: Vec<Arc<[Bucket]>>,
 }

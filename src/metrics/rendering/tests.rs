@@ -19,10 +19,10 @@ use crate::metrics::catalogue::{ALL, Family};
 use crate::metrics::exposition::{ClusterView, Exposition, Selection, View};
 use crate::metrics::families::SOURCES;
 use crate::metrics::pieces::{Assembly, Compressor, Encoding, Piece};
-use crate::metrics::{ByPartition, ClusterSource};
+use crate::metrics::{ByPartition, ClusterSource, Shown};
 use crate::model::{
     BrokerId, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription, GroupKind, GroupListing,
-    GroupState, Instants, KafkaCode, ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId,
+    GroupState, Instants, KafkaCode, ListedPartition, MaxAge, Moment, NamePredicate, Offset, OffsetSpec, PartitionId,
     PartitionMetadata, TopicAssignment, TopicMetadata, TopicRows, WallTime,
 };
 use crate::state::{Asked, Collectors, GroupLists, ReadAt, World};
@@ -32,8 +32,6 @@ use crate::track::{Named, TrackSettings, Tracker};
 const TOPICS: usize = 16;
 const GROUPS: usize = 12;
 const PARTITIONS: usize = 2;
-/// Fewer than there may be: now and then something is withheld.
-const MAX_SERIES: u64 = 1_200;
 const MAX_AGE: MaxAge = MaxAge::from_secs(200);
 
 /// What happens before something is published.
@@ -64,8 +62,8 @@ enum Then {
     Derive(u64),
     /// A publishing tick; the clock may be set back.
     Tick(i64),
-    /// The configuration changes: another granularity, another label.
-    Reload(bool),
+    /// The configuration changes: another label, and one of [`shown`].
+    Reload(usize),
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -85,7 +83,7 @@ fn then() -> impl Strategy<Value = Then> {
         1 => (1..60_u64).prop_map(Then::FullPass),
         2 => (1..150_u64).prop_map(Then::Derive),
         3 => (-5..40_i64).prop_map(Then::Tick),
-        1 => any::<bool>().prop_map(Then::Reload),
+        1 => (0..5_usize).prop_map(Then::Reload),
     ]
 }
 
@@ -229,12 +227,10 @@ impl Told {
                 let now = self.source.told_at(None);
                 self.source.tick(WallTime(now.0.max(self.instants().wall.0) + after * 1000));
             }
-            Then::Reload(coarse) => {
+            Then::Reload(nth) => {
                 let mut source = ClusterSource::new(Some("one"), Vec::new());
-                source.labels = vec![("coarse".to_owned(), coarse.to_string())];
-                source.shown.groups = if coarse { ByPartition::None } else { ByPartition::All };
-                source.shown.drops_zero_lag = !coarse;
-                source.shown.max_series = NonZeroU64::new(if coarse { 0 } else { MAX_SERIES });
+                source.labels = vec![("shown".to_owned(), nth.to_string())];
+                source.shown = shown(nth);
                 let source = Arc::new(source);
                 source.take_over(&self.source);
                 self.source = source;
@@ -303,6 +299,19 @@ impl Told {
             snapshot.set_outlook(self.tracker.observe(&snapshot, &Named::Fresh));
         }
         self.source.publish(snapshot);
+    }
+}
+
+/// How much is shown: everything, and less in several ways.
+fn shown(nth: usize) -> Shown {
+    let odd = || ByPartition::Named(NamePredicate::new(|name| name.contains(['1', '3', '5', '7', '9'])));
+    match nth {
+        0 => Shown { groups: ByPartition::None, ..Shown::default() },
+        1 => Shown { groups: odd(), topics: odd(), ..Shown::default() },
+        2 => Shown { drops_zero_lag: true, ..Shown::default() },
+        // Some families are withheld, now more and now less.
+        3 => Shown { max_series: NonZeroU64::new(700), ..Shown::default() },
+        _ => Shown::default(),
     }
 }
 
