@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::expiry::group_valid_until;
 use super::topic::add;
 use super::{Freshness, lag, lost};
+use crate::model::heap;
 use crate::model::{Messages, Moment, Offset};
 use crate::state::{CommitTable, GroupTable, HistoryId, Segment, TopicIx, TopicTable, World};
 
@@ -144,6 +145,11 @@ impl GroupMeaning {
         if commits.segments.iter().any(|segment| segment.sample.is_some()) {
             self.max_lag = None;
         }
+    }
+
+    /// What it takes on the heap, but for the facts.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        heap::arc::<Self>() + heap::vec(&self.rows) + heap::vec(&self.topics)
     }
 
     /// The lag in a row of the commits, when it is known now.

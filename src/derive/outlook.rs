@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{GroupStatus, TimeLagMethod, WallTime};
+use crate::model::{GroupStatus, TimeLagMethod, WallTime, heap};
 use crate::state::{GroupTable, TopicIx};
 
 /// A point in time that may be unknown, in eight bytes.
@@ -183,6 +183,13 @@ pub struct GroupOutlook {
     pub behind: BehindCounts,
 }
 
+impl GroupOutlook {
+    /// What it takes on the heap, but for the facts.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        heap::arc::<Self>() + heap::vec(&self.rows) + heap::vec(&self.topics)
+    }
+}
+
 /// What is known of one cluster.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outlook {
@@ -197,6 +204,11 @@ pub struct Outlook {
 }
 
 impl Outlook {
+    /// What it takes on the heap, without what is known of each group.
+    pub(super) fn list_bytes(&self) -> usize {
+        heap::arc::<Self>() + heap::vec(&self.groups) + heap::vec(&self.produce_rates)
+    }
+
     /// How fast records are appended to a topic, in messages a second, smoothed.
     #[must_use]
     pub fn produce_rate(&self, topic: TopicIx) -> Option<f64> {

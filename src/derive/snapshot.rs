@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::expiry::valid_until;
 use super::stamps::Stamps;
 use super::{Detail, GroupMeaning, Outlook, Standing, TopicMeaning};
-use crate::model::{Instants, MaxAge, Moment, Offset, WallTime};
+use crate::model::{Instants, MaxAge, Moment, Offset, StateBytes, StatePart, WallTime, heap};
 use crate::state::{CommitTable, GroupTable, Membership, Reading, Segment, TopicIx, TopicTable, World};
 
 /// Decides whether a value is young enough to be shown.
@@ -136,6 +136,18 @@ impl Snapshot {
             Self { world, topics, groups, derived_at: now, freshness, outlook, stamps, detail, valid_until };
         snapshot.stamps = Stamps::of(&snapshot, previous, |place| unchanged.topic(place).is_some());
         snapshot
+    }
+
+    /// What it takes on the heap, but for the tables of topics and groups with what is derived from each: figures of these
+    /// are kept where they are followed. `Tracker::state_bytes` has them, for the snapshot that it observed last.
+    #[must_use]
+    pub fn state_bytes(&self) -> StateBytes {
+        let mut bytes = self.world.shared_bytes().plus(self.world.list_bytes());
+        let lists = heap::vec(&self.topics) + heap::vec(&self.groups);
+        let lags = lists + self.stamps.heap_bytes() + self.detail.heap_bytes();
+        bytes.add(StatePart::Lags, heap::arc::<Self>() + lags);
+        bytes.add(StatePart::Outlook, self.outlook.list_bytes());
+        bytes
     }
 
     /// What the past says about it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{GroupMeaning, GroupOutlook, Outlook, Snapshot};
-use crate::model::WallTime;
+use crate::model::{WallTime, heap};
 use crate::state::{GroupTable, TopicIx};
 
 /// A version of something that is shown. In the life of the process no two versions share one.
@@ -55,6 +55,12 @@ pub(super) struct Stamps {
 }
 
 impl Stamps {
+    /// What they take on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let stamps = [&self.topics, &self.groups, &self.standings].map(heap::vec);
+        stamps.iter().sum::<usize>() + heap::vec(&self.clockworks)
+    }
+
     /// The stamps of a snapshot that has been derived, with the outlook that it took over from `former`. `same_topic` says
     /// of a topic place whether it is the very same table as in the snapshot before, with nothing become too old.
     pub(super) fn of(snapshot: &Snapshot, former: Option<&Snapshot>, same_topic: impl Fn(usize) -> bool) -> Self {

@@ -4,9 +4,11 @@ mod cluster;
 mod code;
 mod commit_stream;
 mod group;
+pub(crate) mod heap;
 mod ids;
 mod offsets;
 mod predicate;
+mod state_bytes;
 mod stats;
 mod status;
 mod time;
@@ -22,6 +24,7 @@ pub use offsets::{
     TopicTimes,
 };
 pub use predicate::NamePredicate;
+pub use state_bytes::{StateBytes, StatePart};
 pub use stats::{BreakerState, BrokerConnection, ConnectionStats};
 pub use status::{GroupStatus, TimeLagMethod};
 pub use time::{Instants, MaxAge, Moment, WallTime};

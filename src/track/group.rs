@@ -14,6 +14,7 @@ use super::{CommitNote, Named, Times};
 use crate::derive::{
     BehindCounts, GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, Stamp, TopicLag,
 };
+use crate::model::heap;
 use crate::model::{GroupState, Moment, PartitionId, TopicId, TopicSettings, WallTime};
 use crate::state::{CommitTable, HistoryId, Membership, Segment};
 
@@ -38,6 +39,8 @@ struct SegmentTrack {
     committed: Rate,
     /// The version of the topic that was looked at last.
     topic: Option<Stamp>,
+    /// What its rows own on the heap.
+    row_bytes: usize,
 }
 
 /// One group.
@@ -53,6 +56,21 @@ pub(super) struct GroupTrack {
     knew_members: bool,
     /// The version of the settings that all of this goes by.
     terms: Option<Stamp>,
+    /// What of it is on the heap.
+    bytes: GroupBytes,
+}
+
+/// What a group takes on the heap.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GroupBytes {
+    /// The facts.
+    pub(super) facts: usize,
+    /// What is derived from them.
+    pub(super) lags: usize,
+    /// What is remembered of it.
+    pub(super) verdicts: usize,
+    /// What that says now.
+    pub(super) outlook: usize,
 }
 
 /// What a group is looked at with.
@@ -98,6 +116,7 @@ impl GroupTrack {
             wants: Vec::new(),
             knew_members: false,
             terms: None,
+            bytes: GroupBytes::default(),
         }
     }
 
@@ -163,7 +182,11 @@ impl GroupTrack {
                     outlook.topics.push(said.topic);
                     self.wants.extend_from_slice(asked);
                 }
-                None => self.follow_topic(place, of_topic, topic, &mut outlook),
+                None => {
+                    self.follow_topic(place, of_topic, topic, &mut outlook);
+                    let rows = self.rows.get(segment.rows.clone()).unwrap_or_default();
+                    self.segments[place].row_bytes = rows.iter().map(RowTrack::heap_bytes).sum();
+                }
             }
         }
         (self.knew_members, self.terms) = (membership.is_some(), context.terms);
@@ -174,6 +197,22 @@ impl GroupTrack {
         }
         self.meaning = meaning.clone();
         self.outlook = Arc::new(outlook);
+        self.bytes = self.measure();
+    }
+
+    fn measure(&self) -> GroupBytes {
+        let rows = self.segments.iter().map(|segment| segment.row_bytes).sum::<usize>();
+        GroupBytes {
+            facts: self.meaning.table.heap_bytes(),
+            lags: self.meaning.heap_bytes(),
+            verdicts: heap::vec(&self.rows) + heap::vec(&self.segments) + heap::vec(&self.wants) + rows,
+            outlook: self.outlook.heap_bytes(),
+        }
+    }
+
+    /// What it takes on the heap, as of when it was followed last.
+    pub(super) fn bytes(&self) -> GroupBytes {
+        self.bytes
     }
 
     /// Brings what is remembered into the order of the present commits. Returns whether it was in that order.

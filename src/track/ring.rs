@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::model::{MaybeOffset, Messages, Offset, WallTime};
+use crate::model::{MaybeOffset, Messages, Offset, WallTime, heap};
 
 /// A commit as it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,11 @@ impl Ring {
         true
     }
 
+    /// What it owns on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::queue(&self.commits)
+    }
+
     /// Corrects how far behind the last commit was, when an end of its very time is told after it.
     pub(super) fn correct_last(&mut self, offset: Offset, at: Option<WallTime>, lag: Option<Messages>) {
         if let Some(last) = self.commits.back_mut().filter(|last| last.offset == offset && Some(last.at) == at) {
@@ -121,6 +126,11 @@ impl Ends {
         }
         self.seen.reserve_exact(capacity.saturating_sub(self.seen.len()));
         self.seen.push_back((end.into(), at));
+    }
+
+    /// What they own on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::queue(&self.seen)
     }
 
     /// When an end was seen last.
