@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::RowOutlooks;
 use crate::model::{GroupStatus, TimeLagMethod, WallTime, heap};
 use crate::state::{GroupTable, TopicIx};
 
@@ -176,7 +177,7 @@ pub struct GroupOutlook {
     /// The very facts that this is about: on others it says nothing.
     pub table: Arc<GroupTable>,
     /// One for each row of the commits.
-    pub rows: Vec<RowOutlook>,
+    pub rows: RowOutlooks,
     /// One for each segment of the commits.
     pub topics: Vec<GroupTopicOutlook>,
     /// The partitions on which the group is behind.
@@ -186,7 +187,7 @@ pub struct GroupOutlook {
 impl GroupOutlook {
     /// What it takes on the heap, but for the facts.
     pub(crate) fn heap_bytes(&self) -> usize {
-        heap::arc::<Self>() + heap::vec(&self.rows) + heap::vec(&self.topics)
+        heap::arc::<Self>() + self.rows.heap_bytes() + heap::vec(&self.topics)
     }
 }
 

@@ -31,9 +31,9 @@ struct Clockwork {
 
 impl Clockwork {
     fn of(outlook: &GroupOutlook, since: WallTime) -> Self {
-        let ticks = outlook.rows.iter().any(|row| row.oldest_unread().is_some())
+        let ticks = outlook.rows.telling().any(|(_, row)| row.oldest_unread().is_some())
             || outlook.topics.iter().any(|topic| topic.deleted_from.is_some());
-        let turns = outlook.rows.iter().flat_map(|row| {
+        let turns = outlook.rows.telling().flat_map(|(_, row)| {
             let verdict = row.verdict();
             verdict.turns_after.into_iter().chain(verdict.abandoned_from)
         });

@@ -18,7 +18,7 @@ pub use cluster::{Broker, ClusterDescription, ClusterMetadata, PartitionMetadata
 pub use code::KafkaCode;
 pub use commit_stream::StreamState;
 pub use group::{GroupDescription, GroupKind, GroupListing, GroupState, TopicAssignment};
-pub use ids::{BrokerId, MaybeOffset, Messages, Offset, PartitionId, TopicId};
+pub use ids::{BrokerId, MaybeMessages, MaybeOffset, Messages, Offset, PartitionId, TopicId};
 pub use offsets::{
     CommittedOffsets, CommittedPartition, ListedPartition, OffsetSpec, TimedPartition, TopicPartitions, TopicRows,
     TopicTimes,
