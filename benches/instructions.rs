@@ -9,10 +9,10 @@ mod cluster;
 
 use std::process::ExitCode;
 
-use cluster::pipeline::{Change, Pipeline, Step};
+use cluster::pipeline::{Change, Pipeline, SETTLING, Step};
 
-/// Before the one that is counted, so that histories are as they are in the long run, or nearly so.
-const PASSES_BEFORE: u64 = 6;
+/// Before the one that is counted: after these everything has settled.
+const PASSES_BEFORE: u64 = SETTLING + 1;
 
 #[inline(never)]
 fn counted_apply(pipeline: &mut Pipeline) {
@@ -44,20 +44,49 @@ fn counted_openmetrics(pipeline: &mut Pipeline) {
     pipeline.run(Step::OpenMetrics);
 }
 
+#[inline(never)]
+fn counted_parse(pipeline: &mut Pipeline) {
+    pipeline.run(Step::Parse);
+}
+
+#[inline(never)]
+fn counted_gzip(pipeline: &mut Pipeline) {
+    pipeline.run(Step::Gzip);
+}
+
+#[inline(never)]
+fn counted_zstd(pipeline: &mut Pipeline) {
+    pipeline.run(Step::Zstd);
+}
+
+#[inline(never)]
+fn counted_scrape(pipeline: &mut Pipeline) {
+    pipeline.run(Step::Scrape);
+}
+
 fn count(rows: usize, change: Change) {
     let mut pipeline = Pipeline::new(rows, change);
+    let zstd = matches!(change, Change::First | Change::Moved);
     if change != Change::First {
-        // With bodies, so that their memory is there already.
-        pipeline.warm_up(PASSES_BEFORE, Step::Text);
+        pipeline.warm_up(PASSES_BEFORE, &[]);
+        // What the next renderings are made from.
+        pipeline.warm_up(1, if zstd { &[Step::Gzip, Step::Zstd] } else { &[Step::Gzip] });
     }
     pipeline.prepare(Step::Apply);
     counted_apply(&mut pipeline);
     counted_derive(&mut pipeline);
     counted_track(&mut pipeline);
     counted_publish(&mut pipeline);
-    if change == Change::Tenth {
+    counted_gzip(&mut pipeline);
+    if zstd {
+        counted_zstd(&mut pipeline);
+    }
+    if change == Change::Quiet {
+        // What of these matters is how much there is, not what has changed.
+        counted_scrape(&mut pipeline);
         counted_text(&mut pipeline);
         counted_openmetrics(&mut pipeline);
+        counted_parse(&mut pipeline);
     }
 }
 

@@ -25,11 +25,16 @@ static HEAP: PeakAlloc = PeakAlloc;
 const PASSES: u64 = 60;
 
 const SCENES: [Scene; 4] = [
-    Scene { name: "nothing moves, all caught up", moving: 0, behind: 0 },
-    Scene { name: "nothing moves, 20 % behind", moving: 0, behind: 2 },
-    Scene { name: "10 % of the topics move, 20 % behind", moving: 1, behind: 2 },
-    Scene { name: "everything moves, 20 % behind", moving: 10, behind: 2 },
+    scene("nothing moves, all caught up", 0, 0),
+    scene("nothing moves, 20 % behind", 0, 2),
+    scene("10 % of the topics move, 20 % behind", 1, 2),
+    scene("everything moves, 20 % behind", 10, 2),
 ];
+
+/// Groups are behind by up to two hundred passes.
+const fn scene(name: &'static str, moving: usize, behind: usize) -> Scene {
+    Scene { name, moving, behind, backlog: 20_000, settling: 0 }
+}
 
 /// The middle of the second half of the passes, in which every history is full.
 fn median(mut times: Vec<Duration>) -> Duration {

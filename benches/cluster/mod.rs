@@ -5,6 +5,7 @@
 
 mod dice;
 pub(crate) mod pipeline;
+mod records;
 pub(crate) mod table;
 
 use std::sync::Arc;
@@ -48,6 +49,12 @@ impl Size {
     pub(crate) fn rows(self) -> usize {
         self.groups * self.topics_of_a_group * 10
     }
+
+    /// The topics that a group has committed on.
+    fn topics_of(self, group: usize) -> impl Iterator<Item = usize> {
+        let first = group * self.topics / self.groups;
+        (first..first + self.topics_of_a_group).map(move |topic| topic % self.topics)
+    }
 }
 
 /// How the cluster behaves.
@@ -59,6 +66,11 @@ pub(crate) struct Scene {
     pub(crate) moving: usize,
     /// Of ten groups so many are behind.
     pub(crate) behind: usize,
+    /// By at most so many records.
+    pub(crate) backlog: u32,
+    /// In the first so many passes after the first everything moves and is asked for: what groups are behind of then was
+    /// appended while it was watched.
+    pub(crate) settling: u64,
 }
 
 /// What a pass asks for, beside the metadata.
@@ -99,8 +111,8 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A cluster of which only the list of groups is known.
     pub(crate) fn new(size: Size, scene: Scene) -> Self {
-        let topics: Vec<Arc<str>> = (0..size.topics).map(|topic| format!("topic-{topic:05}").into()).collect();
-        let groups: Vec<Arc<str>> = (0..size.groups).map(|group| format!("group-{group:04}").into()).collect();
+        let topics: Vec<Arc<str>> = (0..size.topics).map(|topic| topic_name(topic).into()).collect();
+        let groups: Vec<Arc<str>> = (0..size.groups).map(|group| group_name(group).into()).collect();
         let mut world = World::new(Collectors::new(|_| true));
         world.metadata_max_age = MAX_AGE;
         let listed = groups.iter().map(|group| GroupListing {
@@ -120,18 +132,20 @@ impl Cluster {
 
     fn end(&self, topic: usize, partition: i32, pass: u64) -> i64 {
         let base = 1_000_000 + draw(&[1, place(topic, partition)], 10_000_000);
-        let passes = if self.moves(topic) { i64::try_from(pass).unwrap_or(0) } else { 0 };
-        base + passes * (100 + draw(&[2, place(topic, partition)], 100))
+        let passes = if self.moves(topic) { pass } else { pass.min(self.scene.settling) };
+        base + i64::try_from(passes).unwrap_or(0) * (100 + draw(&[2, place(topic, partition)], 100))
     }
 
     fn lag(&self, group: usize, topic: usize, partition: i32) -> i64 {
         let is_behind = group % 10 < self.scene.behind;
-        if is_behind { 1 + draw(&[3, group as u64, place(topic, partition)], 20_000) } else { 0 }
+        if is_behind { 1 + draw(&[3, group as u64, place(topic, partition)], self.scene.backlog) } else { 0 }
     }
 
-    /// What the brokers answer in a pass. Passes are numbered from 0, and the first asks for everything.
+    /// What the brokers answer in a pass. Passes are numbered from 0; the first, and those in which the cluster settles, ask
+    /// for everything.
     pub(crate) fn answers(&self, pass: u64, ask: Ask) -> Answers {
-        let is_asked = |topic: &usize| ask == Ask::Everything || pass == 0 || self.moves(*topic);
+        let ask = if pass <= self.scene.settling { Ask::Everything } else { ask };
+        let is_asked = |topic: &usize| ask == Ask::Everything || self.moves(*topic);
         let listed = |value: &dyn Fn(usize, i32) -> i64| -> Vec<TopicRows<ListedPartition>> {
             let row = |topic, id| ListedPartition { partition: PartitionId(id), offset: Ok(offset(value(topic, id))) };
             let of = |topic: usize| TopicRows {
@@ -140,17 +154,13 @@ impl Cluster {
             };
             (0..self.topics.len()).filter(is_asked).map(of).collect()
         };
-        let asks_starts = ask == Ask::Everything || pass == 0;
-        let starts = if asks_starts { listed(&|_, _| 0) } else { Vec::new() };
+        let starts = if ask == Ask::Everything { listed(&|_, _| 0) } else { Vec::new() };
         let ends = listed(&|topic, partition| self.end(topic, partition, pass));
         let commits = (0..self.groups.len()).map(|group| {
-            let first = group * self.size.topics / self.size.groups;
-            let topics = (first..first + self.size.topics_of_a_group).map(|topic| topic % self.size.topics);
-            let topics: Vec<usize> = topics.filter(is_asked).collect();
-            let is_named = ask == Ask::WhatMoves && pass > 0;
+            let topics: Vec<usize> = self.size.topics_of(group).filter(is_asked).collect();
             GroupAnswer {
                 group: self.groups[group].clone(),
-                asked: is_named.then(|| self.named(&topics)),
+                asked: (ask == Ask::WhatMoves).then(|| self.named(&topics)),
                 answer: self.committed(group, &topics, pass),
             }
         });
@@ -207,6 +217,14 @@ fn metadata(topics: &[Arc<str>]) -> ClusterMetadata {
         brokers: vec![Broker { id: BrokerId(1), host: "broker".into(), port: 9092 }],
         topics: topics.iter().map(topic).collect(),
     }
+}
+
+fn topic_name(topic: usize) -> String {
+    format!("topic-{topic:05}")
+}
+
+fn group_name(group: usize) -> String {
+    format!("group-{group:04}")
 }
 
 fn place(topic: usize, partition: i32) -> u64 {

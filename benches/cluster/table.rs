@@ -29,7 +29,7 @@ pub(crate) fn print(rows: &[usize]) {
     }
     let heads: String = rows.iter().map(|rows| format!(" {rows} rows |")).collect();
     println!("\n| step | pass |{heads}\n|---|---|{}", "---:|".repeat(rows.len()));
-    for step in Step::OF_A_PASS.into_iter().chain(Step::OF_A_SCRAPE) {
+    for step in Step::ALL {
         for change in Change::ALL {
             let of = |rows| {
                 let times = taken.iter().filter(|one| (one.step, one.change, one.rows) == (step, change, rows));
@@ -41,7 +41,8 @@ pub(crate) fn print(rows: &[usize]) {
                     median.map_or(" – |".to_owned(), |time| cell(time, *rows))
                 };
                 let cells: String = medians.iter().zip(rows).map(cell).collect();
-                println!("| {} | {} |{cells}", step.name(), change.name());
+                let change = if step.is_always_the_same() { "any" } else { change.name() };
+                println!("| {} | {change} |{cells}", step.name());
             }
         }
     }

@@ -6,6 +6,8 @@ do on the compiler, on the C library and a little on the seeds of hash tables.
 
 import argparse
 import collections
+import concurrent.futures
+import os
 import pathlib
 import re
 import subprocess
@@ -13,15 +15,19 @@ import sys
 import tempfile
 
 PASSES = ("first", "quiet", "behind", "same", "moved", "tenth")
+STEPS = ("parse", "apply", "derive", "track", "publish", "gzip", "zstd", "scrape", "text", "openmetrics")
 COUNTED = re.compile(r"counted_([a-z]+)")
 # Group-partitions.
 SMALL, LARGE = 10_000, 100_000
 # So much dearer than accepted is a failure; so much cheaper is worth to be accepted.
 TOLERANCE = 0.10
+# The same where the accepted figures are of another compiler.
+OTHER_TOLERANCE = 0.30
 # Ten times the rows may take so many times the instructions: linear, and a little for caches and hash tables that grow.
-MAX_GROWTH = 11.0
-# A step in a pass in which nothing moves and nothing is asked for but metadata: instructions for each group-partition.
-MAX_QUIET = {"apply": 25.0, "derive": 4.0, "track": 4.0, "publish": 4.0}
+MAX_GROWTH = 11.5
+# A step in a pass in which nothing moves and nothing is asked for but metadata: instructions for each group-partition. What
+# is left is looking at each broker, topic, group and pair of them to see that it is as it was.
+MAX_QUIET = {"apply": 25.0, "derive": 20.0, "track": 10.0, "publish": 2.0, "gzip": 20.0}
 
 Key = collections.namedtuple("Key", "rows change step")
 
@@ -58,7 +64,7 @@ def count(binary, rows, change):
     return {Key(rows, change, step): instructions for step, instructions in counts.items()}
 
 
-def judge(counts, accepted):
+def judge(counts, accepted, tolerance=TOLERANCE):
     """What is wrong with the counts, in sentences; and which are cheaper than accepted."""
     faults, cheaper = [], []
     for key, instructions in counts.items():
@@ -66,9 +72,9 @@ def judge(counts, accepted):
         name = f"{key.step} ({key.change}, {key.rows} rows)"
         if before is None:
             faults.append(f"{name}: nothing is accepted for it yet")
-        elif instructions > before * (1 + TOLERANCE):
+        elif instructions > before * (1 + tolerance):
             faults.append(f"{name}: {instructions / before - 1:.0%} dearer, {before} -> {instructions} instructions")
-        elif instructions < before * (1 - TOLERANCE):
+        elif instructions < before * (1 - tolerance):
             cheaper.append(f"{name}: {1 - instructions / before:.0%} cheaper, {before} -> {instructions} instructions")
     faults += [f"{key.step} ({key.change}, {key.rows} rows): accepted, but not counted" for key in accepted if key not in counts]
     return faults + shape(counts), cheaper
@@ -128,21 +134,25 @@ def main():
     options = parser.parse_args()
     # What grows faster than it should shows at any size, and an unoptimised build is slow.
     sizes = (SMALL // 4, LARGE // 4) if options.shape else (SMALL, LARGE)
-    counts = {}
-    for change in PASSES:
-        for rows in sizes:
-            counts |= count(options.binary, rows, change)
+    # The longest first, so that no processor is left with it alone.
+    runs = [(rows, change) for rows in reversed(sizes) for change in reversed(PASSES)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        counted = list(pool.map(lambda run: count(options.binary, *run), runs))
+    counts = {key: instructions for of_run in counted for key, instructions in of_run.items()}
+    counts = dict(sorted(counts.items(), key=lambda item: (STEPS.index(item[0].step), PASSES.index(item[0].change), item[0].rows)))
     print(table(counts))
     compiler = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if options.accept:
         write(options.figures, counts, compiler)
-    faults, cheaper = (shape(counts), []) if options.shape else judge(counts, read(options.figures))
+    tolerance = TOLERANCE
+    if not options.shape and compiler not in options.figures.read_text():
+        tolerance = OTHER_TOLERANCE
+        print(f"Accepted with another compiler than {compiler}: compared within {tolerance:.0%} only.", file=sys.stderr)
+    faults, cheaper = (shape(counts), []) if options.shape else judge(counts, read(options.figures), tolerance)
     for line in cheaper:
         print(f"cheaper: {line}", file=sys.stderr)
     for line in faults:
         print(f"FAILED: {line}", file=sys.stderr)
-    if faults and not options.shape and compiler not in options.figures.read_text():
-        print(f"The figures were accepted with another compiler than {compiler}, which may be the reason.", file=sys.stderr)
     if (faults or cheaper) and not options.shape:
         print("tests/instructions --accept writes down what was counted now, once it is known why.", file=sys.stderr)
     sys.exit(1 if faults else 0)
