@@ -15,7 +15,7 @@ use crate::http::ScrapeFeed;
 use crate::kafka::{FeedHealth, KafkaPool, Operation};
 use crate::metrics::limit::REFUSAL_ORDER;
 use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task, catalogue};
-use crate::model::{BrokerId, Moment};
+use crate::model::{BrokerId, Moment, StateBytes};
 use crate::state::{CollectorName, World};
 use crate::track::{CommitNote, Named};
 
@@ -80,7 +80,7 @@ impl ClusterTask {
                 log.say_stream(&self.source, poller.stream_health(), self.now());
                 self.note_commits(&mut poller);
                 self.memory.tracker().answer(&poller.take_time_answers());
-                self.publish(poller.world(), &report);
+                self.publish(poller.world(), poller.state_bytes(), &report);
                 log.say_withheld(&self.source);
                 poller.set_time_questions(&self.memory.tracker().questions());
             }
@@ -168,14 +168,21 @@ impl ClusterTask {
         }
     }
 
-    fn publish(&self, world: &World, report: &PassReport) {
+    /// `polled` is what the poller itself takes.
+    fn publish(&self, world: &World, polled: StateBytes, report: &PassReport) {
         let previous = self.source.snapshot.load_full();
         let mut snapshot = Snapshot::derive(world, previous.as_deref(), self.clock.now());
-        snapshot.set_outlook(self.memory.tracker().observe(&snapshot, &Named::Fresh));
+        let remembered = {
+            let mut tracker = self.memory.tracker();
+            snapshot.set_outlook(tracker.observe(&snapshot, &Named::Fresh));
+            tracker.state_bytes()
+        };
         let error = report.errors.first().filter(|_| !world.up).map(|error| Arc::new(error.to_string()));
         self.source.last_error.store(error);
         self.source.connections.store(self.client.broker_stats());
-        self.source.publish(snapshot);
+        let snapshot = self.source.publish(snapshot);
+        let bytes = polled.plus(snapshot.state_bytes()).plus(remembered);
+        self.source.state_bytes.store(Arc::new(bytes));
         self.news.notify_one();
     }
 
@@ -378,7 +385,7 @@ mod tests {
         world.apply_metadata(&ClusterMetadata { brokers: vec![broker], topics: Vec::new() }, |_| true, task.now());
         let now = task.clock.now();
         CollectorName::ALL.iter().for_each(|name| world.collectors.record(*name, true, Duration::ZERO, now.wall));
-        task.publish(&world, &PassReport::default());
+        task.publish(&world, StateBytes::default(), &PassReport::default());
     }
 
     #[tokio::test]

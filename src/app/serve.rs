@@ -19,7 +19,7 @@ use super::supervise::supervise;
 use crate::collect::{Clock, SystemClock};
 use crate::config::{Config, Listen, Web};
 use crate::http::{self, BindError, HttpSettings, HttpState, ScrapeFeed};
-use crate::kafka::{Cause, KafkaError};
+use crate::kafka::{Cause, KafkaError, share_one_arena};
 use crate::metrics::{OwnMetrics, Task, Tasks};
 
 /// Threads that poll. The work there is waiting; librdkafka has threads of its own.
@@ -82,6 +82,10 @@ pub fn serve(
     reread: Option<Arc<Reread>>,
     listening: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), ServeError> {
+    // Before there is any thread beside this one.
+    if !share_one_arena() {
+        tracing::debug!("this C library does not let threads share one arena of memory: it may take more than it must");
+    }
     let runtime = polling_runtime()?;
     let outcome = runtime.block_on(run(config, reread, listening));
     // What still hangs in librdkafka must not hold up the end of the process.

@@ -14,6 +14,7 @@ use futures_util::{StreamExt, stream};
 use super::ask::Asker;
 use super::report::PassReport;
 use crate::kafka::{Cause, KafkaApi, KafkaError, Operation, Target};
+use crate::model::heap;
 use crate::model::{DescribedSettings, KafkaCode, Moment, NoSettings, TopicSettings};
 use crate::state::{CollectorName, HistoryId, TopicIx, World};
 
@@ -70,6 +71,11 @@ struct Failures {
 }
 
 impl Configs {
+    /// What it takes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::vec(&self.items)
+    }
+
     /// Whether something that was asked for was not told.
     pub(super) fn is_failing(&self) -> bool {
         self.silent_until.is_some() || self.items.iter().flatten().any(|item| item.failures > 0)

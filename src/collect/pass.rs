@@ -25,7 +25,7 @@ use super::times::Times;
 use super::topics::Topics;
 use super::{commits, groups, offsets, stable, streamed};
 use crate::kafka::KafkaApi;
-use crate::model::{BrokerId, Moment, OffsetSpec};
+use crate::model::{BrokerId, Moment, OffsetSpec, StateBytes, StatePart};
 use crate::schedule::{Answer, Cost, Rhythm, Schedule, Scheduler};
 use crate::state::{CollectorName, Collectors, GroupLists, ReadAt, TopicIx, World};
 
@@ -81,6 +81,17 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     #[must_use]
     pub fn world(&self) -> &World {
         &self.world
+    }
+
+    /// What the poller takes on the heap by itself, apart from the tables that a snapshot of its world shares.
+    #[must_use]
+    pub fn state_bytes(&self) -> StateBytes {
+        let mut bytes = self.world.list_bytes();
+        bytes.add(StatePart::Groups, self.lists.heap_bytes());
+        let collectors = self.topics.heap_bytes() + self.configs.heap_bytes();
+        bytes.add(StatePart::Schedule, self.scheduler.heap_bytes() + collectors);
+        bytes.add(StatePart::Stream, self.stream.as_ref().map_or(0, StreamTable::heap_bytes));
+        bytes
     }
 
     /// What the scheduler has come to.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::plan::{CommitQuestion, CommitScope};
 use crate::kafka::{CommitFeed, FeedHealth, OffsetsRecord};
+use crate::model::heap;
 use crate::model::{
     CommittedOffsets, CommittedPartition, Moment, NamePredicate, Offset, PartitionId, StreamState, TopicRows, WallTime,
 };
@@ -301,6 +302,10 @@ impl StreamTable {
     pub(super) fn taken_over(&mut self, group: &str, topics: &[Arc<str>]) {
         if let Some(group) = self.groups.get_mut(group) {
             group.pending.retain(|topic, _| !topics.contains(topic));
+            if group.pending.is_empty() {
+                // An empty tree would keep its root.
+                group.pending = BTreeMap::new();
+            }
         }
     }
 
@@ -326,6 +331,20 @@ impl StreamTable {
     pub(super) fn is_full_due(&self, group: &str, now: Moment) -> bool {
         let base = self.groups.get(group).and_then(|group| group.base);
         base.is_none_or(|base| now.since(base.answered) >= FULL_EVERY)
+    }
+
+    /// What it takes on the heap, with the names of topics as they came in; those of groups are known already.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let of_topic = |(name, pending): (&Arc<str>, &PendingTopic)| {
+            heap::text(name) + heap::tree::<PartitionId, Option<Offset>>(pending.rows.len())
+        };
+        let of_group = |group: &GroupStream| {
+            let topics = heap::tree::<Arc<str>, PendingTopic>(group.pending.len());
+            let told = heap::tree::<Arc<str>, Moment>(group.told.len());
+            topics + told + group.pending.iter().map(of_topic).sum::<usize>()
+        };
+        let groups = heap::map(&self.groups) + self.groups.values().map(of_group).sum::<usize>();
+        heap::vec(&self.places) + heap::vec(&self.health.partitions) + groups + heap::queue(&self.events)
     }
 
     /// What is shown of it.

@@ -12,6 +12,7 @@ use futures_util::stream;
 use super::ask::Asker;
 use super::report::PassReport;
 use crate::kafka::KafkaApi;
+use crate::model::heap;
 use crate::state::{CollectorName, HistoryId, TopicIx, World};
 
 /// Topics a DescribeTopics call: librdkafka's matching is quadratic.
@@ -31,6 +32,11 @@ pub(super) struct Topics {
 }
 
 impl Topics {
+    /// What it takes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::vec(&self.told)
+    }
+
     /// The topics whose ids are to be asked for in this pass.
     fn due(&mut self, world: &World, interval: Duration) -> Vec<Arc<str>> {
         let total = world.topic_order.len();

@@ -3,6 +3,7 @@
 //! Sums, maxima and whatever else has no partition are never left out by this. Two expositions on equal [`Terms`] differ
 //! only where their snapshots do: what is chosen for a name holds as long as the rules are the same.
 
+use crate::model::heap;
 use crate::state::TopicIx;
 
 /// Which topics, or which groups, have series by partition.
@@ -52,6 +53,12 @@ pub const GROUP_PARTITION_FAMILIES: usize = 4;
 pub type GroupSeries = [u32; GROUP_PARTITION_FAMILIES];
 
 impl Detail {
+    /// What it takes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let lists = heap::vec(&self.topics) + heap::vec(&self.groups) + heap::vec(&self.group_series);
+        heap::arc::<Self>() + lists + heap::vec(&self.withheld_series)
+    }
+
     /// Whether a topic has series by partition.
     #[must_use]
     pub fn has_partitions_of_topic(&self, topic: TopicIx) -> bool {

@@ -11,19 +11,20 @@ use std::sync::Arc;
 use super::expiry::group_valid_until;
 use super::topic::add;
 use super::{Freshness, lag, lost};
-use crate::model::{Messages, Moment, Offset};
+use crate::model::heap;
+use crate::model::{MaybeMessages, Messages, Moment, Offset};
 use crate::state::{CommitTable, GroupTable, HistoryId, Segment, TopicIx, TopicTable, World};
 
 /// The lag of one row of a group's commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowLag {
-    messages: Option<Messages>,
+    messages: MaybeMessages,
     /// The last moment at which it may be shown.
     until: Moment,
 }
 
 impl RowLag {
-    const NONE: Self = Self { messages: None, until: Moment(0) };
+    const NONE: Self = Self { messages: MaybeMessages::UNKNOWN, until: Moment(0) };
 }
 
 /// What a group's commits on one topic add up to. One for each segment of the commits.
@@ -146,10 +147,15 @@ impl GroupMeaning {
         }
     }
 
+    /// What it takes on the heap, but for the facts.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        heap::arc::<Self>() + heap::vec(&self.rows) + heap::vec(&self.topics)
+    }
+
     /// The lag in a row of the commits, when it is known now.
     #[must_use]
     pub fn lag(&self, row: usize) -> Option<Messages> {
-        self.rows.get(row)?.messages
+        self.rows.get(row)?.messages.get()
     }
 
     /// Whether the same is derived of a segment that has the same place and the same rows in both.
@@ -163,7 +169,7 @@ impl GroupMeaning {
 
     /// Until when the derived values may be shown.
     pub(super) fn shown_until(&self) -> impl Iterator<Item = Moment> + '_ {
-        let rows = self.rows.iter().filter(|row| row.messages.is_some()).map(|row| row.until);
+        let rows = self.rows.iter().filter(|row| row.messages.get().is_some()).map(|row| row.until);
         rows.chain(self.topics.iter().filter(|sum| sum.lost_sum.is_some()).map(|sum| sum.lost_until))
     }
 
@@ -245,9 +251,10 @@ impl Context<'_> {
             };
             let derived = self.row_lag(topic, place, row);
             existing += 1;
-            sum.unknown += u32::from(derived.messages.is_none());
-            lags = add(lags, derived.messages.map(|messages| messages.0));
-            sum.max_lag = sum.max_lag.max(derived.messages);
+            let messages = derived.messages.get();
+            sum.unknown += u32::from(messages.is_none());
+            lags = add(lags, messages.map(|messages| messages.0));
+            sum.max_lag = sum.max_lag.max(messages);
             rows.push(derived);
         }
         sum.lag_sum = lags.filter(|_| existing > 0).map(Messages);
@@ -269,7 +276,7 @@ impl Context<'_> {
     fn row_lag(&self, topic: &TopicTable, place: usize, row: usize) -> RowLag {
         let paired = self
             .pair(topic, place, row)
-            .map(|(committed, start, end)| RowLag { messages: Some(lag(end, committed, start)), until: self.until() });
+            .map(|(committed, start, end)| RowLag { messages: lag(end, committed, start).into(), until: self.until() });
         let standing = || self.before.as_ref()?.row(self.commits.partitions[row]);
         paired.or_else(standing).filter(|derived| self.freshness.now <= derived.until).unwrap_or(RowLag::NONE)
     }

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::model::{GroupStatus, TimeLagMethod, WallTime};
+use super::RowOutlooks;
+use crate::model::{GroupStatus, TimeLagMethod, WallTime, heap};
 use crate::state::{GroupTable, TopicIx};
 
 /// A point in time that may be unknown, in eight bytes.
@@ -176,11 +177,18 @@ pub struct GroupOutlook {
     /// The very facts that this is about: on others it says nothing.
     pub table: Arc<GroupTable>,
     /// One for each row of the commits.
-    pub rows: Vec<RowOutlook>,
+    pub rows: RowOutlooks,
     /// One for each segment of the commits.
     pub topics: Vec<GroupTopicOutlook>,
     /// The partitions on which the group is behind.
     pub behind: BehindCounts,
+}
+
+impl GroupOutlook {
+    /// What it takes on the heap, but for the facts.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        heap::arc::<Self>() + self.rows.heap_bytes() + heap::vec(&self.topics)
+    }
 }
 
 /// What is known of one cluster.
@@ -197,6 +205,11 @@ pub struct Outlook {
 }
 
 impl Outlook {
+    /// What it takes on the heap, without what is known of each group.
+    pub(super) fn list_bytes(&self) -> usize {
+        heap::arc::<Self>() + heap::vec(&self.groups) + heap::vec(&self.produce_rates)
+    }
+
     /// How fast records are appended to a topic, in messages a second, smoothed.
     #[must_use]
     pub fn produce_rate(&self, topic: TopicIx) -> Option<f64> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::expiry::valid_until;
 use super::stamps::Stamps;
 use super::{Detail, GroupMeaning, Outlook, Standing, TopicMeaning};
-use crate::model::{Instants, MaxAge, Moment, Offset, WallTime};
+use crate::model::{Instants, MaxAge, Moment, Offset, StateBytes, StatePart, WallTime, heap};
 use crate::state::{CommitTable, GroupTable, Membership, Reading, Segment, TopicIx, TopicTable, World};
 
 /// Decides whether a value is young enough to be shown.
@@ -114,7 +114,7 @@ impl Snapshot {
     pub fn derive(world: &World, previous: Option<&Self>, now: Instants) -> Self {
         let freshness =
             Freshness { now: now.moment, metadata_at: world.metadata_at, metadata_max_age: world.metadata_max_age };
-        let unchanged = Unchanged::new(world, previous, now.moment);
+        let unchanged = Unchanged::new(world, previous, &freshness);
         let topics = world.topics.iter().enumerate().map(|(place, table)| {
             let derived = || table.as_ref().map(|table| TopicMeaning::of(table, &freshness)).unwrap_or_default();
             unchanged.topic(place).unwrap_or_else(derived)
@@ -136,6 +136,18 @@ impl Snapshot {
             Self { world, topics, groups, derived_at: now, freshness, outlook, stamps, detail, valid_until };
         snapshot.stamps = Stamps::of(&snapshot, previous, |place| unchanged.topic(place).is_some());
         snapshot
+    }
+
+    /// What it takes on the heap, but for the tables of topics and groups with what is derived from each: figures of these
+    /// are kept where they are followed. `Tracker::state_bytes` has them, for the snapshot that it observed last.
+    #[must_use]
+    pub fn state_bytes(&self) -> StateBytes {
+        let mut bytes = self.world.shared_bytes().plus(self.world.list_bytes());
+        let lists = heap::vec(&self.topics) + heap::vec(&self.groups);
+        let lags = lists + self.stamps.heap_bytes() + self.detail.heap_bytes();
+        bytes.add(StatePart::Lags, heap::arc::<Self>() + lags);
+        bytes.add(StatePart::Outlook, self.outlook.list_bytes());
+        bytes
     }
 
     /// What the past says about it.
@@ -196,21 +208,25 @@ impl Snapshot {
 /// the snapshot shows has become too old.
 struct Unchanged<'a> {
     world: &'a World,
+    freshness: &'a Freshness,
     former: Option<&'a Snapshot>,
 }
 
 impl<'a> Unchanged<'a> {
-    fn new(world: &'a World, former: Option<&'a Snapshot>, now: Moment) -> Self {
+    fn new(world: &'a World, former: Option<&'a Snapshot>, freshness: &'a Freshness) -> Self {
         let is_valid = |former: &&Snapshot| {
-            !former.is_outdated(now) && former.freshness.metadata_max_age == world.metadata_max_age
+            !former.is_outdated(freshness.now) && former.freshness.metadata_max_age == world.metadata_max_age
         };
-        Self { world, former: former.filter(is_valid) }
+        Self { world, freshness, former: former.filter(is_valid) }
     }
 
-    /// Whether the topic at a place is the same table, or none as before.
+    /// Whether the topic at a place is the same table, or none as before. Metadata that was too old may be told again
+    /// without a change.
     fn is_topic(&self, former: &Snapshot, place: usize) -> bool {
         match (self.world.topics.get(place).and_then(Option::as_ref), former.world.topics.get(place)) {
-            (Some(table), Some(Some(before))) => Arc::ptr_eq(table, before),
+            (Some(table), Some(Some(before))) => {
+                Arc::ptr_eq(table, before) && self.freshness.is_placed(table) == former.freshness.is_placed(table)
+            }
             (None, None | Some(None)) => true,
             _ => false,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{GroupMeaning, GroupOutlook, Outlook, Snapshot};
-use crate::model::WallTime;
+use crate::model::{WallTime, heap};
 use crate::state::{GroupTable, TopicIx};
 
 /// A version of something that is shown. In the life of the process no two versions share one.
@@ -33,9 +33,9 @@ struct Clockwork {
 
 impl Clockwork {
     fn of(outlook: &GroupOutlook, since: WallTime) -> Self {
-        let ticks = outlook.rows.iter().any(|row| row.oldest_unread().is_some())
+        let ticks = outlook.rows.telling().any(|(_, row)| row.oldest_unread().is_some())
             || outlook.topics.iter().any(|topic| topic.deleted_from.is_some());
-        let turns = outlook.rows.iter().flat_map(|row| {
+        let turns = outlook.rows.telling().flat_map(|(_, row)| {
             let verdict = row.verdict();
             verdict.turns_after.into_iter().chain(verdict.abandoned_from)
         });
@@ -57,6 +57,12 @@ pub(super) struct Stamps {
 }
 
 impl Stamps {
+    /// What they take on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let stamps = [&self.topics, &self.groups, &self.standings].map(heap::vec);
+        stamps.iter().sum::<usize>() + heap::vec(&self.clockworks)
+    }
+
     /// The stamps of a snapshot that has been derived, with the outlook that it took over from `former`. `same_topic` says
     /// of a topic place whether it is the very same table as in the snapshot before, with nothing become too old.
     pub(super) fn of(snapshot: &Snapshot, former: Option<&Snapshot>, same_topic: impl Fn(usize) -> bool) -> Self {

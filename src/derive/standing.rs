@@ -42,7 +42,7 @@ impl<'a> Standing<'a> {
         Some(Self { group, outlook, intervals: snapshot.outlook.intervals, now })
     }
 
-    fn row(&self, row: usize) -> Option<&'a RowOutlook> {
+    fn row(&self, row: usize) -> Option<RowOutlook> {
         self.outlook?.rows.get(row)
     }
 
@@ -65,7 +65,7 @@ impl<'a> Standing<'a> {
     #[must_use]
     pub fn time_lag(&self, row: usize) -> Option<Duration> {
         match self.group.lag(row)? {
-            Messages(0) => self.row(row).is_none_or(RowOutlook::has_time_lag).then_some(Duration::ZERO),
+            Messages(0) => self.row(row).is_none_or(|row| row.has_time_lag()).then_some(Duration::ZERO),
             _ => Some(self.now.since(self.oldest_unread(row)?)),
         }
     }

@@ -130,6 +130,14 @@ impl Renderings {
         self.slots.iter().filter_map(|slot| slot.latest.load().as_ref().map(|ready| ready.bytes)).sum()
     }
 
+    /// Tells the clusters what of it is theirs.
+    fn tell_bytes(&self, clusters: &[Arc<ClusterSource>]) {
+        let ready: Vec<Arc<Ready>> = self.slots.iter().filter_map(|slot| slot.latest.load_full()).collect();
+        for source in clusters {
+            source.set_rendered_bytes(ready.iter().map(|ready| ready.rendering.heap_bytes_of(source)).sum());
+        }
+    }
+
     /// Lets go what goes beyond the bound, that which was not asked for longest first, but never `kind`.
     fn bound(&self, kind: Kind) {
         let mut others: Vec<&Slot> = Kind::ALL.into_iter().filter(|of| *of != kind).map(|of| self.slot(of)).collect();
@@ -172,6 +180,7 @@ pub(super) async fn keep_ready(state: &Arc<HttpState>) {
         let Some(latest) = slot.latest.load_full() else { continue };
         if slot.times().asked.is_none_or(|asked| asked.elapsed() > KEPT_FOR) {
             slot.latest.store(None);
+            state.renderings.tell_bytes(&state.clusters());
         } else if !latest.rendering.is_of(&state.clusters()) || !latest.rendering.shows_the_latest() {
             refreshed(state.clone(), kind).await;
         }
@@ -202,6 +211,7 @@ async fn refreshed(state: Arc<HttpState>, kind: Kind) -> Option<Arc<Ready>> {
             let ready = Arc::new(ready);
             slot.latest.store(Some(ready.clone()));
             state.renderings.bound(kind);
+            state.renderings.tell_bytes(&state.clusters());
             return Some(ready);
         }
         Ok(Err(error)) => format!("{error}: {}", source_of(&error)),

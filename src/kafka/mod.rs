@@ -26,6 +26,7 @@ mod threads;
 pub use api::{GroupReply, KafkaApi};
 pub use client::KafkaClient;
 pub use error::{Cause, KafkaError, Operation, Target};
+pub(crate) use native::share_one_arena;
 pub use offsets_topic::{
     CommitFeed, CommitKey, DecodeError, FeedHealth, OFFSETS_TOPIC, OffsetsRecord, OffsetsStream, PartitionHealth,
 };

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Cause, ClientSettings, KafkaApi, KafkaClient, KafkaError};
+use super::{Cause, ClientSettings, KafkaApi, KafkaClient, KafkaError, share_one_arena};
 use crate::model::{BrokerId, KafkaCode, OffsetSpec, PartitionId, TopicPartitions, TopicTimes, WallTime};
 use crate::sim::flow::Flow;
 use crate::sim::spec::{GroupSpec, Position, TopicSpec};
@@ -222,4 +222,9 @@ async fn many_calls_are_in_flight_at_once() {
         // Answered one way or another, by the broker: none is lost.
         assert!(call.await.unwrap().map_or_else(|error| !error.is_silence(), |_| true));
     }
+}
+
+#[test]
+fn glibc_lets_all_threads_share_one_arena() {
+    assert_eq!(share_one_arena(), cfg!(all(target_os = "linux", target_env = "gnu")));
 }

@@ -349,6 +349,11 @@ families! {
     KAFKASCOPE_WITHHELD_SERIES = gauge("kafkascope_withheld_series", &["family"], EXPORTER_BY_CLUSTER,
         "Series of the family that are left out because the cluster would have more than max_series; absent while \
          nothing is.");
+    KAFKASCOPE_STATE_BYTES = gauge("kafkascope_state_bytes", &["part"], EXPORTER_BY_CLUSTER,
+        "Bytes of memory that what is known of the cluster takes after a pass, by part: names, topics and groups (facts), \
+         lags, history (of the ends of logs), verdicts (what is remembered of groups), outlook (what that says), schedule, \
+         stream (commits: stream) and rendered (parts of scrapes that are kept ready). What only a pass or a scrape in \
+         progress takes, librdkafka and the allocator's own come on top: see process_resident_memory_bytes.");
     KAFKASCOPE_CACHE_HITS_TOTAL = counter("kafkascope_cache_hits_total", &["cache"], EXPORTER_BY_CLUSTER,
         "Values that were served at a tick of the scheduler without asking Kafka for them again.");
     KAFKASCOPE_CACHE_MISSES_TOTAL = counter("kafkascope_cache_misses_total", &["cache"], EXPORTER_BY_CLUSTER,

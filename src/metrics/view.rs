@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::derive::Snapshot;
-use crate::model::{ConnectionStats, NamePredicate, WallTime};
+use crate::model::{ConnectionStats, NamePredicate, StateBytes, StatePart, WallTime};
 use crate::schedule::Schedule;
 use crate::state::CollectorName;
 
@@ -56,6 +56,10 @@ pub struct ClusterSource {
     pub connections: ArcSwap<ConnectionStats>,
     /// How often what is asked for.
     pub schedule: ArcSwap<Schedule>,
+    /// What the state takes on the heap, as of the last pass; [`StatePart::Rendered`] is told apart.
+    pub state_bytes: ArcSwap<StateBytes>,
+    /// What the parts of scrapes take that are kept ready.
+    rendered_bytes: AtomicUsize,
     /// The last failure of a pass in words, for the status page; `None` when the last pass reached the cluster.
     pub last_error: ArcSwapOption<String>,
     /// The last publishing tick, in milliseconds since the Unix epoch: what grows with the clock is told as of then.
@@ -75,6 +79,8 @@ impl ClusterSource {
             snapshot: ArcSwapOption::empty(),
             connections: ArcSwap::default(),
             schedule: ArcSwap::default(),
+            state_bytes: ArcSwap::default(),
+            rendered_bytes: AtomicUsize::new(0),
             last_error: ArcSwapOption::empty(),
             ticked_at: AtomicI64::new(0),
         }
@@ -90,6 +96,20 @@ impl ClusterSource {
     pub fn told_at(&self, snapshot: Option<&Snapshot>) -> WallTime {
         let ticked_at = WallTime(self.ticked_at.load(Ordering::Relaxed));
         snapshot.map_or(ticked_at, |snapshot| ticked_at.max(snapshot.derived_at.wall))
+    }
+
+    /// Takes note of how many bytes of scrapes are kept ready for this cluster.
+    pub fn set_rendered_bytes(&self, bytes: usize) {
+        self.rendered_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What a part of the state takes on the heap, in bytes.
+    #[must_use]
+    pub fn bytes_of(&self, part: StatePart) -> usize {
+        match part {
+            StatePart::Rendered => self.rendered_bytes.load(Ordering::Relaxed),
+            part => self.state_bytes.load().get(part),
+        }
     }
 
     /// What to call it in logs: its name, or the first address that was configured.

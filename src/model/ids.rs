@@ -121,6 +121,34 @@ impl Messages {
     }
 }
 
+/// A number of messages that may be unknown, in eight bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaybeMessages(u64);
+
+impl MaybeMessages {
+    /// Not known.
+    pub const UNKNOWN: Self = Self(u64::MAX);
+
+    /// The number, when it is known.
+    #[must_use]
+    pub fn get(self) -> Option<Messages> {
+        (self != Self::UNKNOWN).then_some(Messages(self.0))
+    }
+}
+
+impl From<Messages> for MaybeMessages {
+    fn from(messages: Messages) -> Self {
+        // Offsets have 63 bits: no number of messages comes near this one.
+        Self(messages.0.min(u64::MAX - 1))
+    }
+}
+
+impl From<Option<Messages>> for MaybeMessages {
+    fn from(messages: Option<Messages>) -> Self {
+        messages.map_or(Self::UNKNOWN, Self::from)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +159,16 @@ mod tests {
         assert_eq!(Offset::new(-1001), None);
         assert_eq!(MaybeOffset::from(Offset::new(-1)).get(), None);
         assert_eq!(MaybeOffset::from(Offset::new(0)).get(), Offset::new(0));
+    }
+
+    #[test]
+    fn unknown_is_no_number_of_messages() {
+        assert_eq!(MaybeMessages::UNKNOWN.get(), None);
+        assert_eq!(MaybeMessages::from(None).get(), None);
+        let most = Messages(i64::MAX.unsigned_abs());
+        for known in [Messages(0), Messages(7), most] {
+            assert_eq!(MaybeMessages::from(known).get(), Some(known));
+        }
     }
 
     #[test]

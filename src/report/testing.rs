@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::derive::{BehindCounts, GroupOutlook, GroupTopicOutlook, Outlook, RowOutlook, Snapshot, Verdict};
+use crate::derive::{
+    BehindCounts, GroupOutlook, GroupTopicOutlook, Outlook, RowOutlook, RowOutlooks, Snapshot, Verdict,
+};
 use crate::model::{
     Broker, BrokerId, ClusterMetadata, CommittedOffsets, CommittedPartition, GroupDescription, GroupKind, GroupListing,
     GroupState, GroupStatus, Instants, KafkaCode, ListedPartition, MaxAge, Moment, Offset, OffsetSpec, PartitionId,
@@ -174,7 +176,7 @@ fn outlook(snapshot: &Snapshot, group: &Group) -> Arc<GroupOutlook> {
         let other = Arc::new((*table).clone());
         return Arc::new(GroupOutlook {
             table: other,
-            rows: Vec::new(),
+            rows: RowOutlooks::default(),
             topics: Vec::new(),
             behind: BehindCounts::default(),
         });

@@ -9,7 +9,7 @@ use super::items::{GroupItem, TopicItem};
 use super::pace::Tick;
 use super::ticks::Ticks;
 use super::{ASSUMED_SCRAPE_PERIOD, Bounds, BoundsRules, Budget, Cost, Rhythm, Stretch};
-use crate::model::{MaxAge, Moment};
+use crate::model::{MaxAge, Moment, heap};
 use crate::state::TopicIx;
 
 /// How many passes are remembered, to know how long they take.
@@ -313,6 +313,13 @@ impl Scheduler {
             item.starts.retry();
         }
         self.groups.values_mut().for_each(GroupItem::retry);
+    }
+
+    /// What it takes on the heap. The names are those of the topics and groups.
+    #[must_use]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let topics_of_groups: usize = self.groups.values().map(|group| heap::vec(&group.topics)).sum();
+        heap::vec(&self.passes) + heap::vec(&self.topics) + heap::map(&self.groups) + topics_of_groups
     }
 
     /// All topics.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{ReadAt, Round, Sample, TopicIx};
+use crate::model::heap;
 use crate::model::{CommittedOffsets, MaxAge, MaybeOffset, Moment, Offset, PartitionId, WallTime};
 
 /// The rows of one topic within a group's columns.
@@ -129,8 +130,7 @@ impl CommitTable {
         let mut topics: BTreeSet<TopicIx> = told.keys().chain(&outside).copied().collect();
         topics.extend(previous.iter().flat_map(|table| &table.segments).map(|segment| segment.topic));
         let mut after = After { table: Self::default(), previous, changes: Vec::new() };
-        after.table.partitions.reserve_exact(rows.len());
-        after.table.offsets.reserve_exact(rows.len());
+        after.make_room(topics.len(), rows.len() + untold_rows(&told, terms.asked, previous));
         for topic in topics {
             let is_outside = outside.contains(&topic);
             match (told.remove(&topic), terms.asked) {
@@ -139,6 +139,7 @@ impl CommitTable {
                 (None, Asked::Named(_)) => after.keep(topic, None),
             }
         }
+        after.table.trim();
         (after.table, after.changes)
     }
 
@@ -150,10 +151,26 @@ impl CommitTable {
             return None;
         }
         let mut after = After { table: Self::default(), previous: Some(self), changes: Vec::new() };
+        after.make_room(self.segments.len(), self.partitions.len());
         for segment in &self.segments {
             after.keep(segment.topic, topics.get(&segment.topic).copied());
         }
+        after.table.trim();
         Some(after.table)
+    }
+
+    /// Gives back the room that was made and not needed.
+    fn trim(&mut self) {
+        self.segments.shrink_to_fit();
+        self.partitions.shrink_to_fit();
+        self.offsets.shrink_to_fit();
+        self.stale.shrink_to_fit();
+    }
+
+    /// What it takes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let rows = heap::vec(&self.partitions) + heap::vec(&self.offsets) + heap::vec(&self.stale);
+        heap::arc::<Self>() + heap::vec(&self.segments) + rows
     }
 
     /// The rows of one topic.
@@ -191,6 +208,12 @@ impl CommitTable {
     pub fn is_current(&self, row: usize) -> bool {
         self.stale.is_empty() || self.stale.binary_search_by_key(&row, |(stale, _)| *stale).is_err()
     }
+}
+
+/// How many rows stand on topics that an answer is not about.
+fn untold_rows(told: &BTreeMap<TopicIx, &[Row]>, asked: Asked<'_>, previous: Option<&CommitTable>) -> usize {
+    let segments = previous.filter(|_| matches!(asked, Asked::Named(_))).map_or(&[][..], |table| &table.segments);
+    segments.iter().filter(|segment| !told.contains_key(&segment.topic)).map(|segment| segment.rows.len()).sum()
 }
 
 fn rows_of(answer: &CommittedOffsets, places: &[Option<TopicIx>]) -> Vec<Row> {
@@ -244,6 +267,13 @@ struct After<'a> {
 }
 
 impl After<'_> {
+    /// Makes room for all there may be at once: a column that grows as it likes takes up to twice of what it needs.
+    fn make_room(&mut self, segments: usize, rows: usize) {
+        self.table.segments.reserve_exact(segments);
+        self.table.partitions.reserve_exact(rows);
+        self.table.offsets.reserve_exact(rows);
+    }
+
     fn before(&self, topic: TopicIx) -> Option<(&CommitTable, &Segment)> {
         self.previous.and_then(|table| Some((table, table.segment(topic)?)))
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{CommitTable, TopicIx};
+use crate::model::heap;
 use crate::model::{BrokerId, GroupKind, GroupState, MaxAge, Moment, PartitionId};
 
 /// What the members of a group hold of one topic.
@@ -64,6 +65,14 @@ impl Membership {
     }
 }
 
+impl Membership {
+    /// What it owns on the heap.
+    fn heap_bytes(&self) -> usize {
+        let partitions: usize = self.assignment.iter().map(|topic| heap::vec(&topic.partitions)).sum();
+        heap::text(&self.protocol) + heap::vec(&self.assignment) + partitions
+    }
+}
+
 /// One group. A part that was never told is `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupTable {
@@ -78,4 +87,12 @@ pub struct GroupTable {
     pub membership: Option<Membership>,
     /// Its commits.
     pub commits: Option<Arc<CommitTable>>,
+}
+
+impl GroupTable {
+    /// What it takes on the heap, but for its name.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let membership = self.membership.as_ref().map_or(0, Membership::heap_bytes);
+        heap::arc::<Self>() + membership + self.commits.as_deref().map_or(0, CommitTable::heap_bytes)
+    }
 }

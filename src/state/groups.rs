@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CommitTable, GroupTable, Membership, Sample, TopicIx};
+use crate::model::heap;
 use crate::model::{BrokerId, GroupListing, Moment, WallTime};
 
 /// How many complete rounds of lists must come without a group before it counts as gone:
@@ -18,6 +19,16 @@ pub struct GroupLists {
     pub lists: Vec<(BrokerId, Vec<GroupListing>)>,
     /// Whether every broker of the cluster answered.
     pub complete: bool,
+}
+
+impl GroupLists {
+    /// What they take on the heap, with the names as they were listed.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let of_broker = |(_, groups): &(BrokerId, Vec<GroupListing>)| {
+            heap::vec(groups) + groups.iter().map(|listing| heap::text(&listing.group)).sum::<usize>()
+        };
+        heap::vec(&self.lists) + self.lists.iter().map(of_broker).sum::<usize>()
+    }
 }
 
 /// How long a group whose coordinator loads, moves or is away may be missing from complete lists all the same.
@@ -49,6 +60,11 @@ impl Groups {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// What the list takes on the heap, without the groups' tables.
+    pub(crate) fn list_bytes(&self) -> usize {
+        heap::vec(&self.entries)
     }
 
     /// The groups, ordered by name.

@@ -3,6 +3,7 @@
 //! A table (one topic, one group) is immutable behind an `Arc`. Applying an answer makes new tables for what it
 //! names and leaves the others alone, so a published world costs one vector of pointers.
 
+mod bytes;
 mod collectors;
 mod commits;
 mod group;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::model::heap;
+
 /// A topic's place in the tables of one cluster. It stays the same while anything names the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicIx(u32);
@@ -64,6 +66,12 @@ impl TopicNames {
     #[must_use]
     pub fn is_taken(&self, place: usize) -> bool {
         self.names.get(place).is_some_and(Option::is_some)
+    }
+
+    /// What they take on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let texts: usize = self.names.iter().flatten().map(|name| heap::text(name)).sum();
+        heap::arc::<Self>() + heap::map(&self.by_name) + heap::vec(&self.names) + heap::vec(&self.free) + texts
     }
 
     /// Frees the places for which `used` is false.

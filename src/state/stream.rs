@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::StreamState;
+use crate::model::heap;
 
 /// How commits come in while they are read from `__consumer_offsets`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,4 +22,11 @@ pub struct StreamedGroup {
     pub commits: u64,
     /// Whether all of them are read as they are made; otherwise they are polled, and may be read later.
     pub is_current: bool,
+}
+
+impl StreamFacts {
+    /// What they take on the heap. The names are those of the groups.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        heap::arc::<Self>() + heap::map(&self.groups)
+    }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::{Round, Sample};
+use crate::model::heap;
 use crate::model::{BrokerId, MaxAge, MaybeOffset, Moment, Offset, PartitionId, TopicId, TopicMetadata, TopicSettings};
 
 /// One life of a topic: no two lives of one cluster share it, be it under one name or several.
@@ -153,6 +154,14 @@ impl TopicTable {
             stable_ends,
             settings,
         }
+    }
+
+    /// What it takes on the heap, but for its name. Settings that several topics share count in parts.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let readings = [&self.starts, &self.ends, &self.stable_ends].map(heap::vec).iter().sum::<usize>();
+        let settings =
+            |settings: &Arc<TopicSettings>| heap::arc::<TopicSettings>() / Arc::strong_count(settings).max(1);
+        heap::arc::<Self>() + heap::vec(&self.placements) + readings + self.settings.as_ref().map_or(0, settings)
     }
 
     /// Whether metadata says nothing but what the table says already, of which it was told the last time too.

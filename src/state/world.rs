@@ -145,7 +145,9 @@ impl World {
                 continue;
             }
             let previous = self.topics[ix.index()].as_deref();
-            let table = TopicTable::from_metadata(topic, previous, self.sample_partitions, fresh, at);
+            let mut table = TopicTable::from_metadata(topic, previous, self.sample_partitions, fresh, at);
+            // The name is held once, whatever answer it came with first.
+            table.name = self.names.name(ix).unwrap_or(&topic.name).clone();
             let known = previous.and_then(|previous| previous.sample);
             sampled.extend(table.sample.filter(|sample| known != Some(*sample)).map(|sample| (ix, sample)));
             self.topics[ix.index()] = Some(Arc::new(table));

@@ -12,8 +12,9 @@ use super::settings::{StatusSettings, TimeLag, TrackSettings};
 use super::topic::{TopicTrack, Walls};
 use super::{CommitNote, Named, Times};
 use crate::derive::{
-    BehindCounts, GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, Snapshot, Stamp, TopicLag,
+    BehindCounts, GroupMeaning, GroupOutlook, GroupTopicOutlook, RowOutlook, RowOutlooks, Snapshot, Stamp, TopicLag,
 };
+use crate::model::heap;
 use crate::model::{GroupState, Moment, PartitionId, TopicId, TopicSettings, WallTime};
 use crate::state::{CommitTable, HistoryId, Membership, Segment};
 
@@ -38,6 +39,8 @@ struct SegmentTrack {
     committed: Rate,
     /// The version of the topic that was looked at last.
     topic: Option<Stamp>,
+    /// What its rows own on the heap.
+    row_bytes: usize,
 }
 
 /// One group.
@@ -53,6 +56,21 @@ pub(super) struct GroupTrack {
     knew_members: bool,
     /// The version of the settings that all of this goes by.
     terms: Option<Stamp>,
+    /// What of it is on the heap.
+    bytes: GroupBytes,
+}
+
+/// What a group takes on the heap.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GroupBytes {
+    /// The facts.
+    pub(super) facts: usize,
+    /// What is derived from them.
+    pub(super) lags: usize,
+    /// What is remembered of it.
+    pub(super) verdicts: usize,
+    /// What that says now.
+    pub(super) outlook: usize,
 }
 
 /// What a group is looked at with.
@@ -86,7 +104,7 @@ impl GroupTrack {
     pub(super) fn new(meaning: &Arc<GroupMeaning>) -> Self {
         let nothing = GroupOutlook {
             table: meaning.table.clone(),
-            rows: Vec::new(),
+            rows: RowOutlooks::default(),
             topics: Vec::new(),
             behind: BehindCounts::default(),
         };
@@ -98,6 +116,7 @@ impl GroupTrack {
             wants: Vec::new(),
             knew_members: false,
             terms: None,
+            bytes: GroupBytes::default(),
         }
     }
 
@@ -124,14 +143,13 @@ impl GroupTrack {
     }
 
     /// What was said of a segment, if all that it was made of is the same as then.
-    fn said(&self, place: usize, of: &Of<'_>, topic: Option<&TopicTrack>) -> Option<Said<'_>> {
+    fn said(&self, place: usize, of: &Of<'_>, topic: Option<&TopicTrack>) -> Option<GroupTopicOutlook> {
         let commits = self.meaning.table.commits.as_deref()?;
         let (track, before) = (self.segments.get(place)?, commits.segments.get(place)?);
         let is_same = track.topic == topic.map(TopicTrack::stamp)
             && of.commits.is_same_segment(of.segment, commits, before)
             && of.meaning.is_same_segment(&self.meaning, place);
-        let rows = self.outlook.rows.get(of.segment.rows.clone()).filter(|_| is_same)?;
-        Some(Said { rows, topic: *self.outlook.topics.get(place)? })
+        self.outlook.topics.get(place).filter(|_| is_same).copied()
     }
 
     /// Takes in what is known of the group now; `notes` are commits with times of their own.
@@ -142,7 +160,7 @@ impl GroupTrack {
         let wants = std::mem::take(&mut self.wants);
         let mut outlook = GroupOutlook {
             table: meaning.table.clone(),
-            rows: Vec::with_capacity(commits.partitions.len()),
+            rows: RowOutlooks::with_capacity(commits.partitions.len()),
             topics: Vec::with_capacity(commits.segments.len()),
             behind: BehindCounts::default(),
         };
@@ -159,21 +177,38 @@ impl GroupTrack {
             let is_answered = !context.times.is_empty() && !asked.is_empty();
             match self.said(place, &of_topic, topic).filter(|_| repeats && !is_answered) {
                 Some(said) => {
-                    outlook.rows.extend_from_slice(said.rows);
-                    outlook.topics.push(said.topic);
+                    outlook.rows.extend_from(&self.outlook.rows, segment.rows.clone());
+                    outlook.topics.push(said);
                     self.wants.extend_from_slice(asked);
                 }
-                None => self.follow_topic(place, of_topic, topic, &mut outlook),
+                None => {
+                    self.follow_topic(place, of_topic, topic, &mut outlook);
+                    let rows = self.rows.get(segment.rows.clone()).unwrap_or_default();
+                    self.segments[place].row_bytes = rows.iter().map(RowTrack::heap_bytes).sum();
+                }
             }
         }
         (self.knew_members, self.terms) = (membership.is_some(), context.terms);
-        for (row, told) in outlook.rows.iter().enumerate() {
-            if meaning.lag(row).is_some_and(|lag| lag.0 > 0) {
-                outlook.behind.count(told.oldest_unread().and(told.method()));
-            }
-        }
+        outlook.behind = behind(meaning, &outlook.rows);
+        outlook.rows.trim();
         self.meaning = meaning.clone();
         self.outlook = Arc::new(outlook);
+        self.bytes = self.measure();
+    }
+
+    fn measure(&self) -> GroupBytes {
+        let rows = self.segments.iter().map(|segment| segment.row_bytes).sum::<usize>();
+        GroupBytes {
+            facts: self.meaning.table.heap_bytes(),
+            lags: self.meaning.heap_bytes(),
+            verdicts: heap::vec(&self.rows) + heap::vec(&self.segments) + heap::vec(&self.wants) + rows,
+            outlook: self.outlook.heap_bytes(),
+        }
+    }
+
+    /// What it takes on the heap, as of when it was followed last.
+    pub(super) fn bytes(&self) -> GroupBytes {
+        self.bytes
     }
 
     /// Brings what is remembered into the order of the present commits. Returns whether it was in that order.
@@ -210,7 +245,7 @@ impl GroupTrack {
         self.segments[place].topic = topic.map(TopicTrack::stamp);
         let Some(topic) = topic else {
             let unknown = RowTrack::default().unknown();
-            outlook.rows.extend(std::iter::repeat_n(unknown, of.segment.rows.len()));
+            of.segment.rows.clone().for_each(|_| outlook.rows.push(unknown));
             outlook.topics.push(GroupTopicOutlook::default());
             return;
         };
@@ -302,10 +337,13 @@ impl GroupTrack {
     }
 }
 
-/// What was said of a segment.
-struct Said<'a> {
-    rows: &'a [RowOutlook],
-    topic: GroupTopicOutlook,
+/// Counts the rows on which the group is behind.
+fn behind(meaning: &GroupMeaning, rows: &RowOutlooks) -> BehindCounts {
+    let mut counts = BehindCounts::default();
+    for row in (0..rows.len()).filter(|row| meaning.lag(*row).is_some_and(|lag| lag.0 > 0)) {
+        counts.count(rows.get(row).and_then(|told| told.oldest_unread().and(told.method())));
+    }
+    counts
 }
 
 /// Those of some questions, in the order of the rows, that are about a segment.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::TopicHistory;
-use crate::model::Moment;
+use super::{Point, TopicHistory};
+use crate::model::{Moment, PartitionId, heap};
 use crate::state::TopicTable;
 
 /// A topic that has no id for so long gets none: brokers before Kafka 2.8 have none.
@@ -65,6 +65,16 @@ impl Held {
             let since = *kept.missing_since.get_or_insert(now);
             now.since(since) < GONE_AFTER
         });
+    }
+
+    /// What it takes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let points = |(_, points): &(PartitionId, Vec<Point>)| heap::vec(points);
+        let of_topic = |kept: &Kept| {
+            let partitions = &kept.history.partitions;
+            heap::text(&kept.history.topic) + heap::vec(partitions) + partitions.iter().map(points).sum::<usize>()
+        };
+        heap::map(&self.by_topic) + self.by_topic.values().map(of_topic).sum::<usize>()
     }
 
     /// Everything that is held.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::model::{MaybeOffset, Messages, Offset, WallTime};
+use crate::model::{MaybeMessages, MaybeOffset, Messages, Offset, WallTime, heap};
 
 /// A commit as it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,27 +11,21 @@ pub(super) struct Commit {
     pub(super) offset: Offset,
     /// When it was made, or seen.
     pub(super) at: WallTime,
-    lag: MaybeLag,
+    lag: MaybeMessages,
 }
-
-/// A lag that may be unknown, in eight bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct MaybeLag(u64);
 
 impl Commit {
     pub(super) fn new(offset: Offset, at: WallTime, lag: Option<Messages>) -> Self {
-        let mut commit = Self { offset, at, lag: MaybeLag(0) };
-        commit.set_lag(lag);
-        commit
+        Self { offset, at, lag: lag.into() }
     }
 
     /// How far behind it was; `None`: not known.
     pub(super) fn lag(&self) -> Option<Messages> {
-        (self.lag.0 != u64::MAX).then_some(Messages(self.lag.0))
+        self.lag.get()
     }
 
     fn set_lag(&mut self, lag: Option<Messages>) {
-        self.lag = MaybeLag(lag.map_or(u64::MAX, |lag| lag.0.min(u64::MAX - 1)));
+        self.lag = lag.into();
     }
 }
 
@@ -79,6 +73,11 @@ impl Ring {
         true
     }
 
+    /// What it owns on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::queue(&self.commits)
+    }
+
     /// Corrects how far behind the last commit was, when an end of its very time is told after it.
     pub(super) fn correct_last(&mut self, offset: Offset, at: Option<WallTime>, lag: Option<Messages>) {
         if let Some(last) = self.commits.back_mut().filter(|last| last.offset == offset && Some(last.at) == at) {
@@ -121,6 +120,11 @@ impl Ends {
         }
         self.seen.reserve_exact(capacity.saturating_sub(self.seen.len()));
         self.seen.push_back((end.into(), at));
+    }
+
+    /// What they own on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::queue(&self.seen)
     }
 
     /// When an end was seen last.

@@ -60,6 +60,12 @@ impl RowTrack {
         self.offset.get()
     }
 
+    /// What it owns on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let ring = self.ring.as_ref().map_or(0, |ring| size_of::<Ring>() + ring.heap_bytes());
+        ring + self.dating.as_ref().map_or(0, |_| size_of::<Dating>())
+    }
+
     /// Lets go of what is known about when records were appended.
     pub(super) fn forget_times(&mut self) {
         self.dating = None;

@@ -4,7 +4,7 @@
 //! last time at which the end was ≤ c, and by the first time at which it was > c.
 
 use super::search::Mark;
-use crate::model::{Offset, WallTime};
+use crate::model::{Offset, WallTime, heap};
 
 /// Points a partition at most: 24 bytes each, so that a partition's history stays below a kilobyte.
 pub const MAX_POINTS: usize = 40;
@@ -102,6 +102,11 @@ impl Timeline {
     #[must_use]
     pub fn points(&self) -> &[Point] {
         &self.points
+    }
+
+    /// What it owns on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::vec(&self.points)
     }
 
     /// The end as it was seen last.

@@ -7,7 +7,7 @@ use super::rate::Rate;
 use super::ring::Ends;
 use super::timeline::Timeline;
 use crate::derive::Stamp;
-use crate::model::{Instants, Moment, Offset, PartitionId, WallTime};
+use crate::model::{Instants, Moment, Offset, PartitionId, WallTime, heap};
 use crate::state::{TopicIx, TopicTable};
 
 /// When a reading's moment was on the wall clock.
@@ -86,6 +86,17 @@ pub(super) struct TopicTrack {
     produced: Rate,
     /// The version of all of this.
     stamp: Stamp,
+    /// What of it is on the heap.
+    bytes: TopicBytes,
+}
+
+/// What a topic takes on the heap.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TopicBytes {
+    /// The facts.
+    pub(super) facts: usize,
+    /// What is remembered of it.
+    pub(super) history: usize,
 }
 
 impl TopicTrack {
@@ -96,6 +107,7 @@ impl TopicTrack {
             ends_at: None,
             produced: Rate::default(),
             stamp: Stamp::fresh(),
+            bytes: TopicBytes::default(),
         }
     }
 
@@ -121,7 +133,10 @@ impl TopicTrack {
     /// Lets a history that was kept elsewhere come before what is remembered.
     pub(super) fn resume(&mut self, place: usize, earlier: &Timeline) {
         self.grow(place + 1);
-        self.partitions[place].timeline.resume(earlier);
+        let track = &mut self.partitions[place].timeline;
+        let before = track.heap_bytes();
+        track.resume(earlier);
+        self.bytes.history = self.bytes.history + track.heap_bytes() - before;
         self.stamp = Stamp::fresh();
     }
 
@@ -166,6 +181,18 @@ impl TopicTrack {
         if let Some((at, sum)) = latest.zip(self.end_sum()) {
             self.produced.observe(sum, at);
         }
+        self.bytes = self.measure();
+    }
+
+    fn measure(&self) -> TopicBytes {
+        let of_partition = |track: &PartitionTrack| track.timeline.heap_bytes() + track.ends.heap_bytes();
+        let partitions = self.partitions.iter().map(of_partition).sum::<usize>();
+        TopicBytes { facts: self.table.heap_bytes(), history: heap::vec(&self.partitions) + partitions }
+    }
+
+    /// What it takes on the heap, as of when it was followed last.
+    pub(super) fn bytes(&self) -> TopicBytes {
+        self.bytes
     }
 
     fn end_sum(&self) -> Option<f64> {

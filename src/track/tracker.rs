@@ -12,7 +12,7 @@ use super::settings::TrackSettings;
 use super::timeline::{Point, Timeline};
 use super::topic::{TopicTrack, Walls};
 use crate::derive::{BehindCounts, GroupOutlook, Outlook, Snapshot, Stamp};
-use crate::model::{Offset, PartitionId, WallTime};
+use crate::model::{Offset, PartitionId, StateBytes, StatePart, WallTime, heap};
 use crate::state::{TopicIx, TopicTable};
 
 /// Commits with times of their own between two snapshots; of more, the younger ones count as not seen.
@@ -194,6 +194,26 @@ impl Tracker {
             produce_rates: produce_rates.collect(),
             intervals: self.settings.status.intervals,
         })
+    }
+
+    /// What it takes on the heap, with the tables of topics and groups, and what is derived from them, of the snapshot that
+    /// it observed last. Commits and answers that wait for the next snapshot are not in it.
+    #[must_use]
+    pub fn state_bytes(&self) -> StateBytes {
+        let mut bytes = StateBytes::default();
+        bytes.add(StatePart::History, heap::vec(&self.topics) + self.held.heap_bytes());
+        bytes.add(StatePart::Verdicts, heap::map(&self.groups));
+        for topic in self.topics.iter().flatten().map(TopicTrack::bytes) {
+            bytes.add(StatePart::Topics, topic.facts);
+            bytes.add(StatePart::History, topic.history);
+        }
+        for group in self.groups.values().map(GroupTrack::bytes) {
+            bytes.add(StatePart::Groups, group.facts);
+            bytes.add(StatePart::Lags, group.lags);
+            bytes.add(StatePart::Verdicts, group.verdicts);
+            bytes.add(StatePart::Outlook, group.outlook);
+        }
+        bytes
     }
 
     fn follow_topics(&mut self, snapshot: &Snapshot, named: &Named<'_>, walls: Walls) {

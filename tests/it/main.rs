@@ -10,6 +10,12 @@
 )]
 #![allow(dead_code, reason = "the harness is a library: not every call of it is in use at every time")]
 
+use peak_alloc::PeakAlloc;
+
+/// Counts the heap, for who measures in a process of its own.
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
 mod client;
 mod exporter;
 mod exposition;
@@ -47,6 +53,7 @@ mod replay;
 mod sampling;
 mod scale;
 mod security;
+mod state_bytes;
 mod state_file;
 mod status;
 mod storm;

@@ -518,6 +518,22 @@ fn a_snapshot_is_outdated_when_its_oldest_value_is() {
 }
 
 #[test]
+fn metadata_that_was_too_old_shows_its_topics_again_when_it_says_the_same() {
+    let mut world = new_world();
+    run(&mut world, &simple(0, 100, 50), 1);
+    let shown = derive_after(&world, None, 1);
+    let ix = world.names.get("t").unwrap();
+    let old = derive_after(&world, Some(&shown), 10);
+    assert_eq!(old.topic(ix).end_sum, None);
+    assert_ne!(old.topic_stamp(ix), shown.topic_stamp(ix));
+    world.apply_metadata(&metadata(PARTITIONS, &[false; PARTITIONS]), |_| true, Moment(10 * PASS));
+    assert!(Arc::ptr_eq(world.topic(ix).unwrap(), old.world.topic(ix).unwrap()), "it says nothing new");
+    let again = derive_after(&world, Some(&old), 10);
+    assert!(again.freshness.is_placed(again.world.topic(ix).unwrap()));
+    assert_ne!(again.topic_stamp(ix), old.topic_stamp(ix));
+}
+
+#[test]
 fn what_has_not_changed_is_shared_until_it_is_too_old() {
     let mut world = new_world();
     run(&mut world, &simple(0, 100, 50), 1);

@@ -45,6 +45,14 @@ pub enum OffsetsRecord {
 }
 
 impl OffsetsRecord {
+    /// Reads one record; `None`: it is about something else than a commit.
+    ///
+    /// # Errors
+    /// When it claims to be about a commit and is not as Kafka's schemas say.
+    pub fn read(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Option<Self>, DecodeError> {
+        decode(key, value)
+    }
+
     /// What it is about.
     #[must_use]
     pub fn key(&self) -> &CommitKey {
@@ -80,10 +88,7 @@ pub enum DecodeError {
     Version(i16),
 }
 
-/// Reads one record; `None`: it is about something else than a commit.
-///
-/// # Errors
-/// When it claims to be about a commit and is not as Kafka's schemas say.
+/// As [`OffsetsRecord::read`].
 pub(super) fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Option<OffsetsRecord>, DecodeError> {
     let mut bytes = Bytes(key.ok_or(DecodeError::NoKey)?);
     if !(0..=NEWEST_COMMIT_KEY).contains(&bytes.i16()?) {

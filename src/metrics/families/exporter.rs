@@ -3,7 +3,7 @@
 use crate::metrics::catalogue::ANY_BROKER;
 use crate::metrics::exposition::{ClusterView, Samples, Value};
 use crate::metrics::limit::REFUSAL_ORDER;
-use crate::model::{BrokerConnection, BrokerId, StreamState};
+use crate::model::{BrokerConnection, BrokerId, StatePart, StreamState};
 use crate::schedule::PERCENTILES;
 use crate::state::{CollectorName, CollectorStatus};
 
@@ -64,6 +64,12 @@ pub(super) fn withheld(cluster: &ClusterView, samples: &mut Samples<'_>) {
     let Some(snapshot) = &cluster.snapshot else { return };
     for (family, series) in REFUSAL_ORDER.iter().zip(&snapshot.detail.withheld_series) {
         samples.sample(&[family.name], *series);
+    }
+}
+
+pub(super) fn state_bytes(cluster: &ClusterView, samples: &mut Samples<'_>) {
+    for part in StatePart::ALL {
+        samples.sample(&[part.as_str()], cluster.source.bytes_of(part));
     }
 }
 

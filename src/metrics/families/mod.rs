@@ -126,6 +126,7 @@ pub static SOURCES: &[(&Family, Source)] = &[
     (&names::KAFKASCOPE_SNAPSHOT_TIMESTAMP_SECONDS, Source::Cluster(exporter::snapshot_timestamp)),
     (&names::KAFKASCOPE_SNAPSHOT_ROWS, Source::Cluster(exporter::snapshot_rows)),
     (&names::KAFKASCOPE_WITHHELD_SERIES, Source::Cluster(exporter::withheld)),
+    (&names::KAFKASCOPE_STATE_BYTES, Source::Cluster(exporter::state_bytes)),
     (&names::KAFKASCOPE_CACHE_HITS_TOTAL, Source::Registry),
     (&names::KAFKASCOPE_CACHE_MISSES_TOTAL, Source::Registry),
     (&names::KAFKASCOPE_CACHE_INVALIDATIONS_TOTAL, Source::Registry),

@@ -81,6 +81,17 @@ fn what_is_odd_comes_back() {
 }
 
 #[test]
+fn codes_that_would_be_too_long_come_back() {
+    // Without quotes, line ends and names, so all of it is literals; each byte as often as the two before it together.
+    let (mut text, mut counts) = (b"0".to_vec(), (1, 1));
+    for byte in b'A'..b'A' + 26 {
+        text.extend(std::iter::repeat_n(byte, counts.0));
+        counts = (counts.1, counts.0 + counts.1);
+    }
+    check(&[&text]);
+}
+
+#[test]
 fn no_pieces_are_an_empty_body() {
     check(&[]);
     check(&[b""]);

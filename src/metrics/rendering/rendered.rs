@@ -67,6 +67,16 @@ impl RenderedCluster {
     pub(super) fn lane(&self, lane: usize) -> &[Bucket] {
         self.lanes.get(lane).map_or(&[], |buckets| buckets)
     }
+
+    fn heap_bytes(&self) -> usize {
+        let bytes =
+            |block: &Option<Rendered>| BLOCK_BYTES + block.as_ref().map_or(0, |block| block.piece.bytes().len());
+        let of_bucket = |bucket: &Bucket| {
+            let versions = bucket.content.versions.as_ref().map_or(0, |versions| size_of_val(&**versions));
+            size_of::<Bucket>() + versions + bucket.content.blocks.iter().map(bytes).sum::<usize>()
+        };
+        self.lanes.iter().flat_map(|lane| lane.iter()).map(of_bucket).sum()
+    }
 }
 
 impl Rendering {
@@ -118,14 +128,14 @@ impl Rendering {
     /// What it takes of memory, in bytes: what it shares with others included, snapshots not.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let bytes =
-            |block: &Option<Rendered>| BLOCK_BYTES + block.as_ref().map_or(0, |block| block.piece.bytes().len());
-        let of_bucket = |bucket: &Bucket| {
-            let versions = bucket.content.versions.as_ref().map_or(0, |versions| size_of_val(&**versions));
-            size_of::<Bucket>() + versions + bucket.content.blocks.iter().map(bytes).sum::<usize>()
-        };
-        let buckets = self.clusters.iter().flat_map(|cluster| &cluster.lanes).flat_map(|lane| lane.iter());
-        buckets.map(of_bucket).sum()
+        self.clusters.iter().map(RenderedCluster::heap_bytes).sum()
+    }
+
+    /// What of that is a cluster's.
+    #[must_use]
+    pub fn heap_bytes_of(&self, source: &Arc<ClusterSource>) -> usize {
+        let its = self.clusters.iter().filter(|cluster| Arc::ptr_eq(&cluster.source, source));
+        its.map(RenderedCluster::heap_bytes).sum()
     }
 }
 

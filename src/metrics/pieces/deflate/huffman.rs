@@ -126,3 +126,48 @@ fn even_out(of_length: &mut [u16; MAX_LEN + 1], limit: usize) {
         room -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    /// Of counts that each are the sum of the two before, a Huffman tree is as deep as there are symbols.
+    fn deep<const N: usize>() -> [u32; N] {
+        let (mut counts, mut next) = ([0; N], (1, 1));
+        for count in &mut counts {
+            *count = next.0;
+            next = (next.1, next.0 + next.1);
+        }
+        counts
+    }
+
+    fn check<const N: usize>(counts: &[u32; N], limit: usize) {
+        let mut code = Code::new();
+        code.build(counts, limit);
+        let used = code.lens.iter().filter(|len| **len > 0);
+        assert!(used.clone().all(|len| usize::from(*len) <= limit), "{:?}", code.lens);
+        // No room is left, and none is taken twice.
+        assert_eq!(used.map(|len| 1u32 << (limit - usize::from(*len))).sum::<u32>(), 1 << limit, "{:?}", code.lens);
+        for (symbol, &count) in counts.iter().enumerate() {
+            assert!(count == 0 || code.lens[symbol] > 0, "no code for {symbol}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_complete_and_within_its_limit() {
+        check(&deep::<40>(), 15);
+        check(&deep::<19>(), 7);
+        check(&[1; 286], 15);
+        check(&[0; 30], 15);
+        let mut one = [0; 30];
+        one[29] = 7;
+        check(&one, 15);
+    }
+
+    #[test]
+    fn what_is_frequent_is_short() {
+        let mut code = Code::new();
+        code.build(&[1, 1, 2, 4], 15);
+        assert_eq!(code.lens, [3, 3, 2, 1]);
+    }
+}

@@ -21,8 +21,6 @@ pub(super) struct Sequence {
 const BLOCK_SEQUENCES: usize = 1 << 14;
 /// Where it ends at the latest, in bytes of text: the counts of its symbols must fit.
 const BLOCK_BYTES: usize = 1 << 20;
-/// The shortest match that is worth its bits: digits take four each, a match some fourteen.
-const WORTH: usize = 5;
 /// How far the mark may lie at which a match goes on.
 const REALIGN_BYTES: usize = 320;
 /// Parts of names that are shorter are not looked up: a match so far back takes more than twenty bits, a letter five.
@@ -94,7 +92,7 @@ impl<'a> Lines<'a> {
     #[inline(always)]
     fn go_on(&mut self, sequences: &mut Vec<Sequence>) {
         let len = common(&self.text[self.pos - self.distance..], &self.text[self.pos..]);
-        if len >= WORTH {
+        if len >= MIN_LEN {
             self.take(self.pos, len, self.distance, sequences);
         }
         self.pos += len;

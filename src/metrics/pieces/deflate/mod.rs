@@ -8,10 +8,10 @@
 //!
 //! | level | time | bytes |
 //! |---|---|---|
-//! | 1 | 1.2 to 1.9 | 1.6 to 1.9 |
-//! | 2 | 1.6 | 1.2 to 1.3 |
-//! | 3 | 2.5 to 3.8 | 1.2 |
-//! | 6 | 6.6 to 8.5 | 1.0 to 1.1 |
+//! | 1 | 1.2 to 1.8 | 1.7 to 2.0 |
+//! | 2 | 1.7 to 2.3 | 1.3 to 1.4 |
+//! | 3 | 2.9 to 3.4 | 1.2 to 1.3 |
+//! | 6 | 5.8 to 8.9 | 1.0 to 1.2 |
 //!
 //! On text of other kinds it is worse than any of them, but no larger than the text.
 
