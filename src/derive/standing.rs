@@ -190,9 +190,9 @@ impl TopicStanding<'_> {
         for row in self.whole()? {
             match self.of.group.lag(row) {
                 None => {}
-                Some(Messages(0)) => any_read_all |= self.of.row(row).is_none_or(RowOutlook::has_time_lag),
+                Some(Messages(0)) => any_read_all |= self.of.row(row).is_none_or(|row| row.has_time_lag()),
                 Some(_) => {
-                    let unread = self.of.row(row).and_then(RowOutlook::oldest_unread);
+                    let unread = self.of.row(row).and_then(|row| row.oldest_unread());
                     oldest = oldest.into_iter().chain(unread).min();
                 }
             }

@@ -67,8 +67,8 @@ pub(super) struct Ready {
     made_at: Instant,
     /// Processor time that it took.
     cost: Duration,
-    /// Processor time that it takes to tell anew what grows with the clock.
-    clock_cost: Duration,
+    /// Processor time that it takes to tell anew what grows with the clock, at most; `None`: that is not known yet.
+    clock_cost: Option<Duration>,
     bytes: usize,
 }
 
@@ -96,10 +96,11 @@ impl Slot {
             let is_being_made = self.times().making_since.is_some_and(|since| since.elapsed() < GRACE);
             return if is_being_made && ready.cost > CHEAP { Verdict::Good } else { Verdict::Late };
         }
-        let (age, interval) = (ready.made_at.elapsed(), ready.clock_cost * CLOCK_SHARE);
+        let cost = ready.clock_cost.unwrap_or_default();
+        let (age, interval) = (ready.made_at.elapsed(), cost * CLOCK_SHARE);
         match () {
             () if age < interval || ready.rendering.is_told_now() => Verdict::Good,
-            () if ready.clock_cost <= CHEAP || age > interval * 2 => Verdict::Late,
+            () if cost <= CHEAP || age > interval * 2 => Verdict::Late,
             () => Verdict::Ageing,
         }
     }
@@ -245,13 +246,11 @@ impl Ready {
         let views: Vec<ClusterView> = clusters.iter().map(ClusterView::of).collect();
         let rendering = maker.make(kind, &views, last.map(|last| &*last.rendering))?;
         let cost = processor_time().saturating_sub(begun);
-        // Where nothing was published in between, only the clock has moved.
-        let by_the_clock =
-            last.filter(|last| last.rendering.is_of(clusters) && last.rendering.shows_the_same_as(&rendering));
-        let clock_cost = match by_the_clock {
-            Some(_) => cost,
-            None => last.map(|last| last.clock_cost).unwrap_or_default(),
-        };
+        let clock_cost = last.filter(|last| last.rendering.is_of(clusters)).and_then(|last| {
+            // Where nothing was published in between, only the clock has moved.
+            let is_by_the_clock = last.rendering.shows_the_same_as(&rendering);
+            if is_by_the_clock { Some(cost) } else { last.clock_cost.or(Some(cost)) }
+        });
         let bytes = rendering.heap_bytes();
         Ok(Self { rendering: Arc::new(rendering), made_at: Instant::now(), cost, clock_cost, bytes })
     }
@@ -262,4 +261,74 @@ fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::super::testing::Cluster;
+    use super::*;
+    use crate::model::WallTime;
+
+    const KIND: Kind = Kind::ALL[0];
+
+    fn made(clusters: &[Arc<ClusterSource>], last: Option<&Ready>) -> Ready {
+        Ready::make(&mut Maker::default(), KIND, clusters, last).unwrap()
+    }
+
+    /// The same as if it had been made so long ago.
+    fn aged(ready: Ready, seconds: u64, clock_cost: Duration) -> Ready {
+        let made_at = ready.made_at.checked_sub(Duration::from_secs(seconds)).unwrap();
+        Ready { made_at, clock_cost: Some(clock_cost), ..ready }
+    }
+
+    fn tick(cluster: &ClusterSource, seconds: i64) {
+        let now = cluster.told_at(cluster.snapshot.load().as_deref());
+        cluster.tick(WallTime(now.0 + seconds * 1000));
+    }
+
+    #[test]
+    fn the_clock_moves_on_as_often_as_it_is_worth() {
+        let clusters = [Arc::new(Cluster::polled(None, 3, 2))];
+        let slot = Slot::default();
+        let ready = || made(&clusters, None);
+        assert_eq!(slot.judge(&ready(), &clusters), Verdict::Good);
+        let (cheap, dear) = (Duration::from_millis(1), Duration::from_millis(50));
+        let before = [aged(ready(), 1, cheap), aged(ready(), 4, dear), aged(ready(), 7, dear), aged(ready(), 11, dear)];
+        assert!(before.iter().all(|ready| slot.judge(ready, &clusters) == Verdict::Good), "it is told as of now");
+        tick(&clusters[0], 1);
+        let verdicts = before.map(|ready| slot.judge(&ready, &clusters));
+        assert_eq!(verdicts, [Verdict::Late, Verdict::Good, Verdict::Ageing, Verdict::Late]);
+    }
+
+    #[test]
+    fn what_the_clock_costs_is_learned_where_only_it_has_moved() {
+        let clusters = [Arc::new(Cluster::polled(None, 3, 2))];
+        let first = made(&clusters, None);
+        assert_eq!(first.clock_cost, None);
+        tick(&clusters[0], 1);
+        let moved = made(&clusters, Some(&first));
+        assert_eq!(moved.clock_cost, Some(moved.cost));
+        clusters[0].snapshot.store(Cluster::polled(None, 4, 2).snapshot.load_full());
+        assert_eq!(made(&clusters, Some(&moved)).clock_cost, moved.clock_cost);
+        let published = made(&clusters, Some(&first));
+        assert_eq!(published.clock_cost, Some(published.cost), "it cannot be more");
+    }
+
+    #[test]
+    fn what_is_superseded_serves_only_while_the_next_takes_its_time() {
+        let clusters = [Arc::new(Cluster::polled(None, 3, 2))];
+        let slot = Slot::default();
+        let dear = || Ready { cost: Duration::from_millis(300), ..made(&clusters, None) };
+        let (cheap, first) = (Ready { cost: Duration::from_millis(1), ..made(&clusters, None) }, dear());
+        clusters[0].snapshot.store(Cluster::polled(None, 4, 2).snapshot.load_full());
+        assert_eq!(slot.judge(&first, &clusters), Verdict::Late, "nobody makes the next");
+        slot.times().making_since = Some(Instant::now());
+        assert_eq!(slot.judge(&first, &clusters), Verdict::Good);
+        assert_eq!(slot.judge(&cheap, &clusters), Verdict::Late);
+        slot.times().making_since = Instant::now().checked_sub(GRACE);
+        assert_eq!(slot.judge(&first, &clusters), Verdict::Late, "it takes too long");
+        let others = [Arc::new(Cluster::polled(None, 3, 2))];
+        assert_eq!(slot.judge(&dear(), &others), Verdict::Late, "of other clusters");
+    }
 }

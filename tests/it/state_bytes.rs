@@ -12,6 +12,10 @@ use kafkascope::derive::Snapshot;
 use kafkascope::kafka::{
     CommitFeed, CommitKey, FeedHealth, GroupReply, KafkaApi, KafkaError, OffsetsRecord, PartitionHealth,
 };
+use kafkascope::metrics::ClusterSource;
+use kafkascope::metrics::exposition::{ClusterView, View};
+use kafkascope::metrics::pieces::Compressor;
+use kafkascope::metrics::rendering::{CompressedBody, Kind, Maker};
 use kafkascope::model::{
     Broker, BrokerId, Cleanup, ClusterDescription, ClusterMetadata, CommittedOffsets, CommittedPartition,
     DescribedSettings, GroupDescription, GroupKind, GroupListing, GroupState, Instants, KafkaCode, ListedPartition,
@@ -383,6 +387,7 @@ impl State {
     fn take_apart(self, failures: &mut Vec<String>) {
         let (said, shape) = (self.bytes(), self.cluster.shape);
         let Self { poller, tracker, last, .. } = self;
+        compare_rendering(shape, last.as_ref().expect("a snapshot"), failures);
         let own = poller.state_bytes();
         let full = HEAP.current_usage();
         drop(poller);
@@ -402,6 +407,29 @@ impl State {
         compare(shape, "outlook", parts(&[StatePart::Outlook]), without_tracker - without_outlook, failures);
         let facts = [StatePart::Names, StatePart::Topics, StatePart::Groups, StatePart::Lags];
         compare(shape, "snapshot", parts(&facts) - lists, without_outlook - HEAP.current_usage(), failures);
+    }
+}
+
+/// What is kept ready of a snapshot's scrapes, once it was sent.
+fn compare_rendering(shape: Shape, snapshot: &Arc<Snapshot>, failures: &mut Vec<String>) {
+    let source = Arc::new(ClusterSource::new(None, Vec::new()));
+    source.snapshot.store(Some(snapshot.clone()));
+    for kind in [Kind::ALL[0], Kind::ALL[3]] {
+        let mut maker = Maker::default();
+        let mut make = || Arc::new(maker.make(kind, &[ClusterView::of(&source)], None).expect("a rendering"));
+        // Once for what is set up once.
+        drop(make());
+        let rendering = make();
+        let view = View { clusters: rendering.views().collect(), ..View::default() };
+        let mut compressor = Compressor::new(kind.encoding).expect("a compressor");
+        let body = CompressedBody::new(kind, view, Some(rendering.clone()), vec![0], &mut compressor);
+        let mut body = body.expect("a body");
+        while body.next_bytes().expect("of one encoding").is_some() {}
+        drop((body, compressor));
+        let (said, full) = (rendering.heap_bytes(), HEAP.current_usage());
+        assert_eq!(rendering.heap_bytes_of(&source), said);
+        drop(rendering);
+        compare(shape, "rendering", said, full - HEAP.current_usage(), failures);
     }
 }
 

@@ -11,8 +11,10 @@ use crate::metrics::exposition::{ClusterView, Digest};
 use crate::metrics::pieces::Piece;
 use crate::model::WallTime;
 
-/// What every block of a family and bucket is worth beside its bytes.
-const BLOCK_BYTES: usize = size_of::<Option<Rendered>>();
+/// What is counted where something is shared.
+const SHARED_BYTES: usize = 2 * size_of::<usize>();
+/// The same of the bytes of a piece, once it was sent.
+const SENT_BYTES: usize = 3 * size_of::<usize>();
 
 /// One family over one bucket.
 #[derive(Debug, Clone)]
@@ -69,13 +71,20 @@ impl RenderedCluster {
     }
 
     fn heap_bytes(&self) -> usize {
-        let bytes =
-            |block: &Option<Rendered>| BLOCK_BYTES + block.as_ref().map_or(0, |block| block.piece.bytes().len());
-        let of_bucket = |bucket: &Bucket| {
-            let versions = bucket.content.versions.as_ref().map_or(0, |versions| size_of_val(&**versions));
-            size_of::<Bucket>() + versions + bucket.content.blocks.iter().map(bytes).sum::<usize>()
+        let lane = |buckets: &Arc<[Bucket]>| {
+            SHARED_BYTES
+                + size_of_val(&**buckets)
+                + buckets.iter().map(|bucket| bucket.content.heap_bytes()).sum::<usize>()
         };
-        self.lanes.iter().flat_map(|lane| lane.iter()).map(of_bucket).sum()
+        size_of_val(&*self.lanes) + self.lanes.iter().map(lane).sum::<usize>()
+    }
+}
+
+impl Content {
+    fn heap_bytes(&self) -> usize {
+        let pieces = self.blocks.iter().flatten().map(|block| block.piece.bytes().len() + SENT_BYTES);
+        let versions = self.versions.as_deref().map_or(0, size_of_val);
+        SHARED_BYTES + size_of::<Self>() + versions + size_of_val(&*self.blocks) + pieces.sum::<usize>()
     }
 }
 
