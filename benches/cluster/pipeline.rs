@@ -1,5 +1,7 @@
 //! The way from answers to bodies, step by step, as polling and scraping go it.
 
+#![allow(clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
