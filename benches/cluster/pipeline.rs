@@ -1,7 +1,10 @@
 //! The way from answers to bodies, step by step, as polling and scraping go it.
 
+#![allow(clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafkascope::derive::{Outlook, Snapshot};
 use kafkascope::metrics::ClusterSource;
@@ -11,7 +14,7 @@ use kafkascope::metrics::rendering::{CompressedBody, Kind, Maker, Rendering};
 use kafkascope::track::{Named, TrackSettings, Tracker};
 
 use super::records::Records;
-use super::{Answers, Ask, Cluster, Scene, Size, now};
+use super::{Answers, Ask, Cluster, INTERVAL_MS, Scene, Size, now};
 
 const GZIP: Kind = Kind { format: Format::Text, encoding: Encoding::Gzip };
 const ZSTD: Kind = Kind { format: Format::Text, encoding: Encoding::Zstd };
@@ -165,11 +168,14 @@ impl Pipeline {
     /// Where there was no pass yet.
     pub(crate) fn new(rows: usize, change: Change) -> Self {
         let size = Size::of_rows(rows);
+        let mut tracker = Tracker::new(TrackSettings::default());
+        // So the history of ends tells when records were appended, without a question for the broker.
+        tracker.set_period(Duration::from_millis(INTERVAL_MS));
         Self {
             change,
             records: Records::new(size),
             cluster: Cluster::new(size, change.scene()),
-            tracker: Tracker::new(TrackSettings::default()),
+            tracker,
             source: Arc::new(ClusterSource::new(None, Vec::new())),
             pass: 0,
             done: None,

@@ -1,5 +1,7 @@
 //! The figures of one run beside each other: how cost grows with the rows.
 
+#![allow(clippy::print_stdout, reason = "a bench tells its figures")]
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 

@@ -21,3 +21,7 @@ pub use settings::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
 pub use timeline::{Bracket, MAX_POINTS, Point, Timeline};
 use tracker::Times;
 pub use tracker::{CommitNote, Named, Tracker};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
