@@ -79,8 +79,15 @@ impl RowOutlooks {
     #[must_use]
     pub fn get(&self, row: usize) -> Option<RowOutlook> {
         let plain = self.plain.get(row)?;
-        match self.telling.binary_search_by_key(&row, |(at, _)| *at) {
-            Ok(place) => self.telling.get(place).map(|(_, row)| *row),
+        // A group is mostly behind with all its rows or with none. No row is further on than its number says.
+        if let Some((at, told)) = self.telling.get(row)
+            && *at == row
+        {
+            return Some(*told);
+        }
+        let before = self.telling.get(..row).unwrap_or(&self.telling);
+        match before.binary_search_by_key(&row, |(at, _)| *at) {
+            Ok(place) => before.get(place).map(|(_, row)| *row),
             Err(_) => Some(plain.row()),
         }
     }
