@@ -207,9 +207,9 @@ impl Snapshot {
 /// What of a former snapshot is still what would be derived now: facts that are the very same tables, while nothing that
 /// the snapshot shows has become too old.
 struct Unchanged<'a> {
-    world: &'a World,
-    freshness: &'a Freshness,
     former: Option<&'a Snapshot>,
+    /// By topic place, as [`is_same_topic`] says: found out once, for every group asks about its topics.
+    topics: Vec<bool>,
 }
 
 impl<'a> Unchanged<'a> {
@@ -217,32 +217,42 @@ impl<'a> Unchanged<'a> {
         let is_valid = |former: &&Snapshot| {
             !former.is_outdated(freshness.now) && former.freshness.metadata_max_age == world.metadata_max_age
         };
-        Self { world, freshness, former: former.filter(is_valid) }
+        let former = former.filter(is_valid);
+        let places = former.map_or(0, |former| world.topics.len().max(former.world.topics.len()));
+        let topics = former
+            .into_iter()
+            .flat_map(|former| (0..places).map(move |place| is_same_topic(world, freshness, former, place)));
+        Self { former, topics: topics.collect() }
     }
 
-    /// Whether the topic at a place is the same table, or none as before. Metadata that was too old may be told again
-    /// without a change.
-    fn is_topic(&self, former: &Snapshot, place: usize) -> bool {
-        match (self.world.topics.get(place).and_then(Option::as_ref), former.world.topics.get(place)) {
-            (Some(table), Some(Some(before))) => {
-                Arc::ptr_eq(table, before) && self.freshness.is_placed(table) == former.freshness.is_placed(table)
-            }
-            (None, None | Some(None)) => true,
-            _ => false,
-        }
+    /// Whether the topic at a place is unchanged. Neither snapshot has one at a place beyond all.
+    fn is_topic(&self, place: usize) -> bool {
+        self.topics.get(place).copied().unwrap_or(true)
     }
 
     /// The sums of the topic at a place.
     fn topic(&self, place: usize) -> Option<TopicMeaning> {
-        let former = self.former.filter(|former| self.is_topic(former, place))?;
+        let former = self.former.filter(|_| self.is_topic(place))?;
         former.topics.get(place).copied()
     }
 
     /// Whether a group and all topics that it has committed on are the same tables.
     fn is_group(&self, table: &Arc<GroupTable>, before: &GroupMeaning) -> bool {
-        self.former.is_some_and(|former| {
-            let mut segments = table.commits.iter().flat_map(|commits| &commits.segments);
-            Arc::ptr_eq(table, &before.table) && segments.all(|segment| self.is_topic(former, segment.topic.index()))
-        })
+        let mut segments = table.commits.iter().flat_map(|commits| &commits.segments);
+        self.former.is_some()
+            && Arc::ptr_eq(table, &before.table)
+            && segments.all(|segment| self.is_topic(segment.topic.index()))
+    }
+}
+
+/// Whether the topic at a place is the same table as before, or none as before. Metadata that was too old may be told again
+/// without a change.
+fn is_same_topic(world: &World, freshness: &Freshness, former: &Snapshot, place: usize) -> bool {
+    match (world.topics.get(place).and_then(Option::as_ref), former.world.topics.get(place)) {
+        (Some(table), Some(Some(before))) => {
+            Arc::ptr_eq(table, before) && freshness.is_placed(table) == former.freshness.is_placed(table)
+        }
+        (None, None | Some(None)) => true,
+        _ => false,
     }
 }
