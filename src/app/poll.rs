@@ -13,7 +13,7 @@ use crate::collect::{CacheUse, Clock, PassReport, PollSettings, Poller, SystemCl
 use crate::derive::Snapshot;
 use crate::http::ScrapeFeed;
 use crate::kafka::{FeedHealth, KafkaPool, Operation};
-use crate::metrics::limit::REFUSAL_ORDER;
+use crate::metrics::limit;
 use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task, catalogue};
 use crate::model::{BrokerId, Moment, StateBytes};
 use crate::state::{CollectorName, World};
@@ -274,16 +274,17 @@ impl PassLog {
     /// Says once that families are left out because there would be too many series, and once that all are there again.
     fn say_withheld(&mut self, source: &ClusterSource) {
         let Some(snapshot) = source.snapshot.load_full() else { return };
-        let (cluster, withheld) = (source.display_name(), &snapshot.detail.withheld_series);
-        if self.is_withholding != withheld.is_empty() {
+        let cluster = source.display_name();
+        let (names, series): (Vec<&str>, Vec<u64>) =
+            limit::left_out(&snapshot.detail).map(|(family, series)| (family.name, series)).unzip();
+        if self.is_withholding != names.is_empty() {
             return;
         }
-        self.is_withholding = !withheld.is_empty();
+        self.is_withholding = !names.is_empty();
         if self.is_withholding {
-            let names: Vec<&str> = REFUSAL_ORDER.iter().take(withheld.len()).map(|family| family.name).collect();
             tracing::warn!(
                 cluster,
-                series = withheld.iter().sum::<u64>(),
+                series = series.iter().sum::<u64>(),
                 "the cluster has more series than max_series: {} left out, see {}; raise max_series, or export less \
                  (filters, granularity, drop_zero_lag_partitions)",
                 names.join(", "),

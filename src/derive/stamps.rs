@@ -83,7 +83,9 @@ impl Stamps {
             // What the past says is told by place.
             let same_standing = before.filter(|(_, at)| *at == place);
             stamps.standings.push(kept(same_standing.and_then(|(former, at)| former.stamps.standings.get(at))));
-            let clockwork = same_standing.and_then(|(former, at)| former.stamps.clockworks.get(at).copied());
+            // Where the wall clock was set back, what had turned may turn again.
+            let same_clock = same_standing.filter(|(former, _)| former.derived_at.wall <= snapshot.derived_at.wall);
+            let clockwork = same_clock.and_then(|(former, at)| former.stamps.clockworks.get(at).copied());
             stamps.clockworks.push(clockwork.unwrap_or_else(|| snapshot.clockwork(place)));
         }
         stamps

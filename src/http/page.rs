@@ -13,7 +13,7 @@ use super::response::response;
 use super::routes::{Answer, Head, ROUTES};
 use super::unwell::{diagnoses, write_unwell};
 use crate::derive::Snapshot;
-use crate::metrics::limit::REFUSAL_ORDER;
+use crate::metrics::limit;
 use crate::metrics::{ClusterSource, TaskState};
 use crate::schedule::Schedule;
 
@@ -198,16 +198,16 @@ fn write_silent_brokers(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
 
 /// Names the families that are left out because there would be too many series.
 fn write_withheld(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
-    let withheld = &snapshot.detail.withheld_series;
-    if withheld.is_empty() {
+    let (names, series): (Vec<&str>, Vec<u64>) =
+        limit::left_out(&snapshot.detail).map(|(family, series)| (family.name, series)).unzip();
+    if names.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = REFUSAL_ORDER.iter().take(withheld.len()).map(|family| family.name).collect();
     writeln!(
         out,
         "<p class=\"error\"><strong>Withheld for max_series</strong> {}: {} series</p>",
         names.join(", "),
-        withheld.iter().sum::<u64>()
+        series.iter().sum::<u64>()
     )
 }
 

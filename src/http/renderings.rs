@@ -64,6 +64,7 @@ struct Times {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) rendering: Arc<Rendering>,
+    begun_at: Instant,
     made_at: Instant,
     /// Processor time that it took.
     cost: Duration,
@@ -167,8 +168,10 @@ pub(super) async fn rendering(state: &Arc<HttpState>, kind: Kind) -> Option<Arc<
         }
         Verdict::Late => {}
     }
+    // The body has to get out before the request's time is over.
+    let wait = WAIT.min(state.settings.request_timeout / 2);
     // Made to the end, though nobody may wait for it any more: the next scrape comes.
-    match timeout(WAIT, tokio::spawn(refreshed(state.clone(), kind))).await {
+    match timeout(wait, tokio::spawn(refreshed(state.clone(), kind))).await {
         Ok(made) => made.ok().flatten(),
         Err(_) => latest.filter(|ready| ready.rendering.is_of(&clusters)),
     }
@@ -190,11 +193,14 @@ pub(super) async fn keep_ready(state: &Arc<HttpState>) {
 
 /// Makes a rendering of what is published now, unless somebody else has meanwhile. `None`: it cannot be made.
 async fn refreshed(state: Arc<HttpState>, kind: Kind) -> Option<Arc<Ready>> {
+    let asked = Instant::now();
     let maker = state.renderings.maker.clone().lock_owned().await;
     let slot = state.renderings.slot(kind);
     let last = slot.latest.load_full();
     let clusters = state.clusters();
-    if let Some(last) = last.as_ref().filter(|last| slot.judge(last, &clusters) == Verdict::Good) {
+    // One that was begun since then serves all who waited meanwhile.
+    let is_new = |ready: &Ready| ready.begun_at >= asked && ready.rendering.is_of(&clusters);
+    if let Some(last) = last.as_ref().filter(|last| is_new(last) || slot.judge(last, &clusters) == Verdict::Good) {
         return Some(last.clone());
     }
     if slot.times().failed.is_some_and(|failed| failed.elapsed() < RETRY_AFTER) {
@@ -223,6 +229,7 @@ async fn refreshed(state: Arc<HttpState>, kind: Kind) -> Option<Arc<Ready>> {
     };
     slot.times().failed = Some(Instant::now());
     slot.latest.store(None);
+    state.renderings.tell_bytes(&state.clusters());
     tracing::error!(
         "a compressed body could not be made: {failure}. Scrapes are served without compression for {} s: please report \
          this",
@@ -242,7 +249,7 @@ impl Ready {
         clusters: &[Arc<ClusterSource>],
         last: Option<&Self>,
     ) -> Result<Self, CompressError> {
-        let begun = processor_time();
+        let (begun_at, begun) = (Instant::now(), processor_time());
         let views: Vec<ClusterView> = clusters.iter().map(ClusterView::of).collect();
         let rendering = maker.make(kind, &views, last.map(|last| &*last.rendering))?;
         let cost = processor_time().saturating_sub(begun);
@@ -252,7 +259,7 @@ impl Ready {
             if is_by_the_clock { Some(cost) } else { last.clock_cost.or(Some(cost)) }
         });
         let bytes = rendering.heap_bytes();
-        Ok(Self { rendering: Arc::new(rendering), made_at: Instant::now(), cost, clock_cost, bytes })
+        Ok(Self { rendering: Arc::new(rendering), begun_at, made_at: Instant::now(), cost, clock_cost, bytes })
     }
 }
 

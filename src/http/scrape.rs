@@ -1,4 +1,4 @@
-//! `/metrics`: copies the handles of what is published and sends it in the client's format.
+//! `/metrics`: what is published last, in the client's format: written while it goes out, or from ready pieces.
 
 use std::sync::Arc;
 use std::time::Instant;

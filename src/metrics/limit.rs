@@ -4,7 +4,7 @@
 //! maxima and what is told of the cluster and its brokers are never withheld, so the limit can be passed by them alone.
 
 use super::catalogue::{self as names, Family};
-use crate::derive::GROUP_PARTITION_FAMILIES;
+use crate::derive::{Detail, GROUP_PARTITION_FAMILIES};
 
 /// The families that can be withheld, the first to go first: those of groups by partition, then those of topics. Within
 /// both goes first what is least missed: what a sum or a maximum tells as well before what nothing else tells.
@@ -32,6 +32,12 @@ const COMES_BACK_AT_PERCENT: u64 = 90;
 #[must_use]
 pub fn is_withheld(family: &Family, withheld: u8) -> bool {
     REFUSAL_ORDER.iter().take(withheld.into()).any(|refused| std::ptr::eq(*refused, family))
+}
+
+/// The families that a snapshot is shown without, though there is something of them, with how many series.
+pub fn left_out(detail: &Detail) -> impl Iterator<Item = (&'static Family, u64)> {
+    let withheld = REFUSAL_ORDER.iter().copied().zip(detail.withheld_series.iter().copied());
+    withheld.filter(|(_, series)| *series > 0)
 }
 
 /// How many `kafka_` series a cluster has when nothing is withheld.

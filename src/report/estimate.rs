@@ -153,7 +153,7 @@ fn families(estimate: &Estimate) -> Vec<FamilyReport> {
         name: family.name,
         series: *series,
         per_partition: family.is_per_partition(),
-        withheld: is_withheld(family),
+        withheld: *series > 0 && is_withheld(family),
     };
     estimate.families.iter().map(report).collect()
 }

@@ -126,8 +126,7 @@ impl GroupTrack {
 
     /// Whether what is known leads to no other outlook than before.
     pub(super) fn is_current(&self, meaning: &Arc<GroupMeaning>, context: Context<'_>) -> bool {
-        let is_answered = !context.times.is_empty() && !self.wants.is_empty();
-        Arc::ptr_eq(&self.meaning, meaning) && self.terms == context.terms && !is_answered
+        Arc::ptr_eq(&self.meaning, meaning) && self.terms == context.terms && self.wants.is_empty()
     }
 
     /// Whether what is said of all segments alike is made of the same as when the group was looked at last.
@@ -173,13 +172,12 @@ impl GroupTrack {
         for (place, (segment, lag)) in commits.segments.iter().zip(&meaning.topics).enumerate() {
             let of_topic = Of { commits, segment, lag, meaning, membership, notes, context };
             let topic = context.topics.get(segment.topic.index()).and_then(Option::as_ref);
-            let asked = wants_in(&wants, segment);
-            let is_answered = !context.times.is_empty() && !asked.is_empty();
-            match self.said(place, &of_topic, topic).filter(|_| repeats && !is_answered) {
+            // A question that is open goes on: it may be answered, or have waited for too long.
+            let is_asked = has_wants(&wants, segment);
+            match self.said(place, &of_topic, topic).filter(|_| repeats && !is_asked) {
                 Some(said) => {
                     outlook.rows.extend_from(&self.outlook.rows, segment.rows.clone());
                     outlook.topics.push(said);
-                    self.wants.extend_from_slice(asked);
                 }
                 None => {
                     self.follow_topic(place, of_topic, topic, &mut outlook);
@@ -346,11 +344,10 @@ fn behind(meaning: &GroupMeaning, rows: &RowOutlooks) -> BehindCounts {
     counts
 }
 
-/// Those of some questions, in the order of the rows, that are about a segment.
-fn wants_in<'a>(wants: &'a [(usize, Want)], segment: &Segment) -> &'a [(usize, Want)] {
+/// Whether one of some questions, in the order of the rows, is about a segment.
+fn has_wants(wants: &[(usize, Want)], segment: &Segment) -> bool {
     let from = wants.partition_point(|(row, _)| *row < segment.rows.start);
-    let to = wants.partition_point(|(row, _)| *row < segment.rows.end);
-    &wants[from..to]
+    wants.get(from).is_some_and(|(row, _)| *row < segment.rows.end)
 }
 
 /// What was read of a segment since it was looked at last.

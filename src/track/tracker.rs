@@ -86,10 +86,6 @@ impl Times {
     pub(super) fn of(&self, topic: TopicIx, partition: PartitionId) -> impl Iterator<Item = (Offset, WallTime)> {
         self.told.get(&(topic, partition)).into_iter().flatten().copied()
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.told.is_empty()
-    }
 }
 
 /// The memory of one cluster. Bounded by its partitions and group-partitions.

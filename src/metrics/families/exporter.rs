@@ -2,7 +2,7 @@
 
 use crate::metrics::catalogue::ANY_BROKER;
 use crate::metrics::exposition::{ClusterView, Samples, Value};
-use crate::metrics::limit::REFUSAL_ORDER;
+use crate::metrics::limit;
 use crate::model::{BrokerConnection, BrokerId, StatePart, StreamState};
 use crate::schedule::PERCENTILES;
 use crate::state::{CollectorName, CollectorStatus};
@@ -62,8 +62,8 @@ pub(super) fn snapshot_rows(cluster: &ClusterView, samples: &mut Samples<'_>) {
 /// A sample for each family that is withheld; none while none is.
 pub(super) fn withheld(cluster: &ClusterView, samples: &mut Samples<'_>) {
     let Some(snapshot) = &cluster.snapshot else { return };
-    for (family, series) in REFUSAL_ORDER.iter().zip(&snapshot.detail.withheld_series) {
-        samples.sample(&[family.name], *series);
+    for (family, series) in limit::left_out(&snapshot.detail) {
+        samples.sample(&[family.name], series);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Compressor`] makes a [`Piece`] of a block of text; an [`Assembly`] puts pieces together to one body:
 //!
-//! ```
+//! ```text
 //! use kafkascope::metrics::pieces::{Assembly, Compressor, Encoding};
 //!
 //! let mut compressor = Compressor::new(Encoding::Gzip)?;

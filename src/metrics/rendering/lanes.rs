@@ -114,7 +114,7 @@ impl Grain {
     }
 }
 
-/// The version of an item: `None` where the snapshot tells none.
+/// The version of an item: of its facts, and of its standing where that is shown.
 pub(super) type Version = (Stamp, Option<Stamp>);
 
 impl Lane {

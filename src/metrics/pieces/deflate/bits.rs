@@ -35,6 +35,7 @@ impl<'a> BitWriter<'a> {
     /// Moves whole bytes out.
     #[inline(always)]
     pub(super) fn flush(&mut self) {
+        debug_assert!(self.len + 8 <= self.out.len(), "the room that was reserved is too little");
         if let Some(room) = self.out.get_mut(self.len..self.len + 8) {
             room.copy_from_slice(&self.pending.to_le_bytes());
         }
