@@ -1,15 +1,11 @@
 //! `kafkascope metrics --estimate`: one pass over every cluster, and what of it a scrape would hold.
 
-use std::io::{self, Write};
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
 use super::once::{self, Found};
 use crate::config::Config;
 use crate::kafka::KafkaError;
 use crate::metrics::Estimate;
 use crate::metrics::exposition::{ClusterView, Exposition, Format, View};
+use crate::metrics::pieces::{Assembly, CompressError, Compressor, Encoding};
 
 /// How much is rendered at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -46,42 +42,25 @@ pub async fn estimate(config: &Config, progress: impl Fn(&str)) -> Result<Vec<Es
 
 fn of(found: Found) -> Estimated {
     let estimate = Estimate::of(&found.source).filter(|_| found.snapshot.world.up);
-    let size = ScrapeSize::of(ClusterView::of(&found.source));
+    // Only zstd can fail.
+    let size = ScrapeSize::of(ClusterView::of(&found.source)).unwrap_or_default();
     Estimated { found, estimate, size }
 }
 
 impl ScrapeSize {
-    /// Renders and compresses a view, and keeps nothing of it.
-    fn of(cluster: ClusterView) -> Self {
+    /// Renders and compresses a view as a scrape is, and keeps nothing of it.
+    fn of(cluster: ClusterView) -> Result<Self, CompressError> {
         let mut exposition = Exposition::new(View { clusters: vec![cluster], ..View::default() }, Format::Text);
-        let mut gzip = GzEncoder::new(Measure(0), Compression::fast());
-        let (mut identity, mut chunk) = (0, Vec::new());
+        let (mut compressor, mut body) = (Compressor::new(Encoding::Gzip)?, Assembly::new(Encoding::Gzip));
+        let mut chunk = Vec::new();
         loop {
             chunk.clear();
             let is_more = exposition.next_chunk(&mut chunk, CHUNK_BYTES);
-            identity += chunk.len() as u64;
-            // A measure takes everything.
-            let _ = gzip.write_all(&chunk);
+            // They are of one encoding.
+            let _ = body.push(&compressor.piece(&chunk)?);
             if !is_more {
-                break;
+                return Ok(Self { identity: body.plain_len(), gzip: body.body_len() });
             }
         }
-        let gzip = gzip.finish().map_or(0, |Measure(bytes)| bytes);
-        Self { identity, gzip }
-    }
-}
-
-/// Counts what is written to it.
-#[derive(Debug)]
-struct Measure(u64);
-
-impl Write for Measure {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

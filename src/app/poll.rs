@@ -275,19 +275,17 @@ impl PassLog {
     fn say_withheld(&mut self, source: &ClusterSource) {
         let Some(snapshot) = source.snapshot.load_full() else { return };
         let cluster = source.display_name();
-        let (names, series): (Vec<&str>, Vec<u64>) =
-            limit::left_out(&snapshot.detail).map(|(family, series)| (family.name, series)).unzip();
-        if self.is_withholding != names.is_empty() {
+        let left_out = limit::left_out_in_words(&snapshot.detail);
+        if self.is_withholding == left_out.is_some() {
             return;
         }
-        self.is_withholding = !names.is_empty();
-        if self.is_withholding {
+        self.is_withholding = left_out.is_some();
+        if let Some((names, series)) = left_out {
             tracing::warn!(
                 cluster,
-                series = series.iter().sum::<u64>(),
-                "the cluster has more series than max_series: {} left out, see {}; raise max_series, or export less \
+                series,
+                "the cluster has more series than max_series: {names} left out, see {}; raise max_series, or export less \
                  (filters, granularity, drop_zero_lag_partitions)",
-                names.join(", "),
                 catalogue::KAFKASCOPE_WITHHELD_SERIES.name
             );
         } else {

@@ -120,12 +120,14 @@ impl Snapshot {
             unchanged.topic(place).unwrap_or_else(derived)
         });
         let topics = topics.collect();
-        let is_same = |topic: TopicIx| unchanged.topic(topic.index()).is_some();
+        let is_same = |place: usize| unchanged.topic(place).is_some();
         let groups = world.groups.iter().map(|table| {
             let before = previous.and_then(|previous| previous.group(&table.name));
             match before.filter(|before| unchanged.is_group(table, before)) {
                 Some(before) => before.clone(),
-                None => Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness, &is_same)),
+                None => Arc::new(GroupMeaning::of(table, world, before.map(AsRef::as_ref), &freshness, &|topic| {
+                    is_same(topic.index())
+                })),
             }
         });
         let groups: Vec<Arc<GroupMeaning>> = groups.collect();
@@ -134,7 +136,7 @@ impl Snapshot {
         let (world, stamps, detail) = (world.clone(), Stamps::default(), Arc::default());
         let mut snapshot =
             Self { world, topics, groups, derived_at: now, freshness, outlook, stamps, detail, valid_until };
-        snapshot.stamps = Stamps::of(&snapshot, previous, |place| unchanged.topic(place).is_some());
+        snapshot.stamps = Stamps::of(&snapshot, previous, is_same);
         snapshot
     }
 

@@ -198,17 +198,8 @@ fn write_silent_brokers(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
 
 /// Names the families that are left out because there would be too many series.
 fn write_withheld(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
-    let (names, series): (Vec<&str>, Vec<u64>) =
-        limit::left_out(&snapshot.detail).map(|(family, series)| (family.name, series)).unzip();
-    if names.is_empty() {
-        return Ok(());
-    }
-    writeln!(
-        out,
-        "<p class=\"error\"><strong>Withheld for max_series</strong> {}: {} series</p>",
-        names.join(", "),
-        series.iter().sum::<u64>()
-    )
+    let Some((names, series)) = limit::left_out_in_words(&snapshot.detail) else { return Ok(()) };
+    writeln!(out, "<p class=\"error\"><strong>Withheld for max_series</strong> {names}: {series} series</p>")
 }
 
 fn write_collectors(out: &mut String, cluster: &ClusterSource, snapshot: &Snapshot, now: Duration) -> fmt::Result {

@@ -70,7 +70,6 @@ pub(super) struct Ready {
     cost: Duration,
     /// Processor time that it takes to tell anew what grows with the clock, at most; `None`: that is not known yet.
     clock_cost: Option<Duration>,
-    bytes: usize,
 }
 
 /// What a scrape does with the rendering that there is.
@@ -129,7 +128,7 @@ impl Renderings {
 
     /// The memory that the renderings take.
     pub(super) fn bytes(&self) -> usize {
-        self.slots.iter().filter_map(|slot| slot.latest.load().as_ref().map(|ready| ready.bytes)).sum()
+        self.slots.iter().filter_map(|slot| slot.latest.load().as_ref().map(|ready| ready.rendering.heap_bytes())).sum()
     }
 
     /// Tells the clusters what of it is theirs.
@@ -258,8 +257,7 @@ impl Ready {
             let is_by_the_clock = last.rendering.shows_the_same_as(&rendering);
             if is_by_the_clock { Some(cost) } else { last.clock_cost.or(Some(cost)) }
         });
-        let bytes = rendering.heap_bytes();
-        Ok(Self { rendering: Arc::new(rendering), begun_at, made_at: Instant::now(), cost, clock_cost, bytes })
+        Ok(Self { rendering: Arc::new(rendering), begun_at, made_at: Instant::now(), cost, clock_cost })
     }
 }
 

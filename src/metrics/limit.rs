@@ -40,6 +40,13 @@ pub fn left_out(detail: &Detail) -> impl Iterator<Item = (&'static Family, u64)>
     withheld.filter(|(_, series)| *series > 0)
 }
 
+/// The same in words: the families' names, and how many series they have together; `None`: none is left out.
+#[must_use]
+pub fn left_out_in_words(detail: &Detail) -> Option<(String, u64)> {
+    let (names, series): (Vec<&str>, Vec<u64>) = left_out(detail).map(|(family, series)| (family.name, series)).unzip();
+    (!names.is_empty()).then(|| (names.join(", "), series.iter().sum()))
+}
+
 /// How many `kafka_` series a cluster has when nothing is withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Census {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::lanes::{LANE_PLACES, LANES, Lane, Of, Version};
-use super::rendered::{Bucket, Content, Rendered, RenderedCluster};
+use super::rendered::{Bucket, Content, Rendered, RenderedCluster, heap_bytes};
 use super::{Kind, Rendering};
 use crate::derive::Snapshot;
 use crate::metrics::exposition::{Block, ClusterView, Format};
@@ -102,6 +102,7 @@ impl Maker {
             snapshot: view.snapshot.clone(),
             terms: view.terms,
             now: view.now,
+            heap_bytes: heap_bytes(&lanes),
             lanes,
         })
     }

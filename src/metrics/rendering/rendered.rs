@@ -52,6 +52,8 @@ pub(super) struct RenderedCluster {
     pub(super) now: WallTime,
     /// In the order of [`LANES`].
     pub(super) lanes: Vec<Arc<[Bucket]>>,
+    /// What these take of memory, in bytes.
+    pub(super) heap_bytes: usize,
 }
 
 /// The blocks of all clusters in one format and encoding.
@@ -69,15 +71,15 @@ impl RenderedCluster {
     pub(super) fn lane(&self, lane: usize) -> &[Bucket] {
         self.lanes.get(lane).map_or(&[], |buckets| buckets)
     }
+}
 
-    fn heap_bytes(&self) -> usize {
-        let lane = |buckets: &Arc<[Bucket]>| {
-            SHARED_BYTES
-                + size_of_val(&**buckets)
-                + buckets.iter().map(|bucket| bucket.content.heap_bytes()).sum::<usize>()
-        };
-        size_of_val(&*self.lanes) + self.lanes.iter().map(lane).sum::<usize>()
-    }
+/// What lanes take of memory, in bytes: a walk over all blocks.
+pub(super) fn heap_bytes(lanes: &[Arc<[Bucket]>]) -> usize {
+    let lane = |buckets: &Arc<[Bucket]>| {
+        let contents = buckets.iter().map(|bucket| bucket.content.heap_bytes());
+        SHARED_BYTES + size_of_val(&**buckets) + contents.sum::<usize>()
+    };
+    size_of_val(lanes) + lanes.iter().map(lane).sum::<usize>()
 }
 
 impl Content {
@@ -137,14 +139,14 @@ impl Rendering {
     /// What it takes of memory, in bytes: what it shares with others included, snapshots not.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.clusters.iter().map(RenderedCluster::heap_bytes).sum()
+        self.clusters.iter().map(|cluster| cluster.heap_bytes).sum()
     }
 
     /// What of that is a cluster's.
     #[must_use]
     pub fn heap_bytes_of(&self, source: &Arc<ClusterSource>) -> usize {
         let its = self.clusters.iter().filter(|cluster| Arc::ptr_eq(&cluster.source, source));
-        its.map(RenderedCluster::heap_bytes).sum()
+        its.map(|cluster| cluster.heap_bytes).sum()
     }
 }
 
