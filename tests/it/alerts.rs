@@ -1,13 +1,12 @@
-//! What `alerts/` holds together: rules, texts, runbooks, unit tests, the table of its README.
+//! What `alerts/` holds together: rules, texts, runbooks, unit tests, the tables of its README.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use kafkascope::metrics::catalogue::CLUSTER_LABEL;
 use kafkascope::rules::{RUNBOOKS, Rule, RuleFile};
 
-use crate::docs;
 use crate::process::mortal;
 use crate::rule_files::{alerts, files, known_metrics, rule_files, rule_paths};
 use crate::rule_tests::{self, Observed};
@@ -35,7 +34,12 @@ fn alerts_prometheus_reads_every_rule_file() {
 
 #[test]
 fn alerts_unit_tests_pass() {
-    accepted("KAFKASCOPE_TEST_PROMTOOL", &["test", "rules"], &files("tests", "yml"));
+    // Beside one another: a file takes seconds.
+    std::thread::scope(|scope| {
+        for file in files("tests", "yml") {
+            scope.spawn(move || accepted("KAFKASCOPE_TEST_PROMTOOL", &["test", "rules"], &[file]));
+        }
+    });
 }
 
 #[test]
@@ -154,26 +158,61 @@ fn alerts_are_each_tested_to_fire_and_to_resolve() {
     assert!(faults.is_empty(), "{faults}");
 }
 
+/// The cells of an alert's row in the README that are told by its rules: severity, `for`, `keep_firing_for`.
+type Cells = [String; 3];
+
 #[test]
-fn alerts_table_of_the_readme_is_that_of_the_rules() {
+fn alerts_tables_of_the_readme_are_those_of_the_rules() {
     let files = rule_files();
-    let mut table = "| alert | severity | for | what it means |\n|---|---|---|---|\n".to_owned();
+    let mut expected: BTreeMap<String, Vec<&Rule>> = BTreeMap::new();
     for (name, rule) in alerting(&files) {
-        let severity = rule.labels.get("severity").map_or("", String::as_str);
-        let pending_for = rule.pending_for.as_deref().unwrap_or("0s");
-        let meaning = meaning(name);
-        let _ = writeln!(table, "| [{name}](runbooks/{name}.md) | {severity} | {pending_for} | {meaning} |");
+        expected.entry(name.to_owned()).or_default().push(rule);
     }
-    docs::check_section(&alerts("README.md"), "alerts", &table);
+    let expected: BTreeMap<String, Cells> = expected.into_iter().map(|(name, rules)| (name, cells(&rules))).collect();
+    let readme = std::fs::read_to_string(alerts("README.md")).unwrap();
+    let rows: Vec<(String, Cells)> = readme.lines().filter_map(row).collect();
+    let mut faults = String::new();
+    for (name, cells) in &rows {
+        match expected.get(name) {
+            None => writeln!(faults, "{name} is in a table and is no alert"),
+            Some(expected) if expected != cells => writeln!(faults, "{name}: {cells:?} should be {expected:?}"),
+            Some(_) => Ok(()),
+        }
+        .unwrap();
+    }
+    for (name, cells) in &expected {
+        match rows.iter().filter(|(row, _)| row == name).count() {
+            0 => writeln!(faults, "{name} is in no table: {cells:?}").unwrap(),
+            1 => {}
+            count => writeln!(faults, "{name} has {count} rows").unwrap(),
+        }
+    }
+    assert!(faults.is_empty(), "alerts/README.md, [severity, for, keep]:\n{faults}");
 }
 
-/// The first sentence of what a runbook says an alert means.
-#[track_caller]
-fn meaning(alert: &str) -> String {
-    let page = std::fs::read_to_string(alerts(&format!("runbooks/{alert}.md"))).unwrap_or_default();
-    let (_, section) = page.split_once("## What it means").unwrap_or_else(|| panic!("no meaning of {alert}"));
-    let paragraph: Vec<&str> = section.trim_start().lines().take_while(|line| !line.trim().is_empty()).collect();
-    let paragraph = paragraph.join(" ");
-    let sentence = paragraph.split_once(". ").map_or(paragraph.as_str(), |(sentence, _)| sentence);
-    sentence.trim_end_matches('.').replace('|', "\\|")
+/// What the rules of one alert have, separated by commas where they differ.
+fn cells(rules: &[&Rule]) -> Cells {
+    let joined = |cell: fn(&Rule) -> Option<&String>| {
+        let mut values: Vec<&str> = rules.iter().map(|rule| cell(rule).map_or("", String::as_str)).collect();
+        values.dedup();
+        values.join(", ")
+    };
+    [
+        joined(|rule| rule.labels.get("severity")),
+        joined(|rule| rule.pending_for.as_ref()),
+        joined(|rule| rule.keep_firing_for.as_ref()),
+    ]
+}
+
+/// A row `| [Alert](runbooks/Alert.md) | severity | when | for | keep |`.
+fn row(line: &str) -> Option<(String, Cells)> {
+    let (name, rest) = line.strip_prefix("| [Kafka")?.split_once("](runbooks/")?;
+    let name = format!("Kafka{name}");
+    let cells: Vec<&str> = rest.split('|').map(str::trim).collect();
+    match cells.as_slice() {
+        [link, severity, when, pending_for, keep, ""] if *link == format!("{name}.md)") && !when.is_empty() => {
+            Some((name, [severity, pending_for, keep].map(|cell| (*cell).to_owned())))
+        }
+        _ => panic!("a row of another form: {line}"),
+    }
 }
