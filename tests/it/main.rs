@@ -16,10 +16,12 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
+mod alertmanager;
 mod client;
 mod exporter;
 mod exposition;
 mod http;
+mod hurried;
 mod kafka;
 mod known_metrics;
 mod process;
@@ -29,6 +31,7 @@ mod promql;
 mod simulated;
 mod tools;
 mod wait;
+mod webhook;
 
 mod compare;
 mod harness;
@@ -43,6 +46,8 @@ mod docs;
 mod faults;
 mod faults_simulated;
 mod golden;
+mod incidents;
+mod incidents_broker;
 mod isolation;
 mod leaks;
 mod life;
@@ -52,6 +57,7 @@ mod moving;
 mod pieces;
 mod reload;
 mod replay;
+mod replicas;
 mod sampling;
 mod scale;
 mod security;
