@@ -11,7 +11,7 @@ use crate::webhook::told;
 const FOLLOWS: [&str; 1] = ["KafkaPartitionsUnderReplicated"];
 
 /// What users feel of it: told all the same.
-const FELT: [&str; 2] = ["KafkaPartitionsOffline", "KafkaPartitionsUnderMinIsr"];
+const FELT: [&str; 2] = ["KafkaTopicPartitionsOffline", "KafkaTopicUnderMinIsr"];
 
 #[test]
 fn a_killed_broker_pages_once_and_for_what_users_feel() {
