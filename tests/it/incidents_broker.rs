@@ -38,7 +38,7 @@ fn a_killed_broker_pages_once_and_for_what_users_feel() {
     });
     // As long as all that follows from a dead broker would take to be told of.
     let replicas = "sum(kafka_topic_partition_under_replicated_partition) > 3";
-    duty.until(&format!("count_over_time(({replicas})[25s:1s]) >= 24"));
+    duty.until(&format!("count_over_time(({replicas})[18s:1s]) >= 17"));
     let mark = duty.webhook.count();
 
     cluster.restart(3);
