@@ -44,6 +44,7 @@ mod golden;
 mod isolation;
 mod leaks;
 mod life;
+mod local_broker;
 mod matrix_groups;
 mod matrix_topics;
 mod moving;
