@@ -152,6 +152,7 @@ impl Scope {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -174,7 +175,7 @@ mod tests {
     /// A topic whose partitions have these leaders.
     fn topic(leaders: &[Option<i32>]) -> Arc<TopicTable> {
         let partition = |(place, leader): (usize, &Option<i32>)| PartitionMetadata {
-            id: PartitionId::from_index(place).expect("few"),
+            id: PartitionId::from_index(place).unwrap(),
             leader: leader.map(BrokerId),
             replicas: ids(&[1, 2]),
             in_sync: 1,
@@ -183,7 +184,7 @@ mod tests {
         let topic = TopicMetadata { name: "t".into(), error: KafkaCode(0), partitions };
         let mut world = World::new(Collectors::new(|_| true));
         world.apply_metadata(&ClusterMetadata { brokers: Vec::new(), topics: vec![topic] }, |_| true, Moment(0));
-        world.topics_by_name().next().expect("the topic").1.clone()
+        world.topics_by_name().next().unwrap().1.clone()
     }
 
     #[test]

@@ -54,6 +54,7 @@ mod incidents_broker;
 mod isolation;
 mod leaks;
 mod life;
+mod local_broker;
 mod matrix_groups;
 mod matrix_topics;
 mod moving;
