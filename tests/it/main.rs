@@ -16,10 +16,12 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
+mod alertmanager;
 mod client;
 mod exporter;
 mod exposition;
 mod http;
+mod hurried;
 mod kafka;
 mod known_metrics;
 mod process;
@@ -31,6 +33,7 @@ mod rule_tests;
 mod simulated;
 mod tools;
 mod wait;
+mod webhook;
 
 mod compare;
 mod harness;
@@ -46,6 +49,8 @@ mod docs;
 mod faults;
 mod faults_simulated;
 mod golden;
+mod incidents;
+mod incidents_broker;
 mod isolation;
 mod leaks;
 mod life;
@@ -55,6 +60,7 @@ mod moving;
 mod pieces;
 mod reload;
 mod replay;
+mod replicas;
 mod rules_command;
 mod sampling;
 mod scale;
