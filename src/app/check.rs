@@ -78,8 +78,10 @@ async fn explore<'a>(client: &KafkaPool, cluster: &'a Cluster, metadata: Cluster
         Some(broker) => client.group_operations(broker.id, &[SOME_GROUP.into()]).await.ok(),
         None => None,
     };
+    let rule = cluster::settled_scope_rule(cluster, &metadata.brokers).await;
     Findings {
         cluster,
+        scope: rule.among(&metadata.brokers),
         id: client.describe_cluster().await.ok().and_then(|description| description.cluster_id),
         cluster_operations: client.cluster_operations().await,
         topics: client.topic_operations(&names).await,

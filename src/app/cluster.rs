@@ -11,7 +11,7 @@ use crate::config::{
 };
 use crate::kafka::{ClientSettings, KafkaError, KafkaPool, OffsetsStream};
 use crate::metrics::{ByPartition, ClusterSource, Shown};
-use crate::model::{BrokerId, GroupState, NamePredicate};
+use crate::model::{Broker, BrokerId, GroupState, NamePredicate};
 use crate::schedule::{self, BoundsOverride, BoundsRules, Rules};
 use crate::state::CollectorName;
 use crate::track::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
@@ -73,8 +73,19 @@ fn scope_rule(cluster: &Cluster) -> ScopeRule {
     }
 }
 
+/// The same for who cannot wait for a later pass to know beside which broker it is.
+pub(super) async fn settled_scope_rule(cluster: &Cluster, live: &[Broker]) -> ScopeRule {
+    match locator(cluster) {
+        Some(locator) => {
+            locator.search(live).await;
+            ScopeRule::Local(locator)
+        }
+        None => scope_rule(cluster),
+    }
+}
+
 /// What finds out beside which broker the exporter runs, where that is wanted.
-pub(super) fn locator(cluster: &Cluster) -> Option<Arc<Locator>> {
+fn locator(cluster: &Cluster) -> Option<Arc<Locator>> {
     let is_wanted = cluster.scope == Scope::LocalBroker(LocalBroker::Auto);
     is_wanted.then(|| Arc::new(Locator::new(&cluster.bootstrap_servers)))
 }

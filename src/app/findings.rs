@@ -7,11 +7,15 @@ use std::sync::Arc;
 use crate::config::Cluster;
 use crate::kafka::{AclOperation, Authorized, KafkaError};
 use crate::model::{BrokerId, ClusterMetadata, GroupListing, KafkaCode};
+use crate::report::scope_in_words;
+use crate::state::Scope;
 
 /// What was seen of one cluster.
 pub(super) struct Findings<'a> {
     /// Its settings.
     pub(super) cluster: &'a Cluster,
+    /// Which part of it an exporter here shows.
+    pub(super) scope: Scope,
     /// Its id, if it was told.
     pub(super) id: Option<Arc<str>>,
     /// Brokers and topics that this login may see.
@@ -36,6 +40,9 @@ impl Findings<'_> {
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> =
             self.lists.values().filter_map(|list| list.as_ref().err()).map(ToString::to_string).collect();
+        if let Scope::Unplaced(_) = self.scope {
+            problems.push(scope_in_words(&self.scope));
+        }
         match &self.topics {
             Ok(topics) => problems.extend(topics.iter().filter_map(|topic| refusal("topic", topic))),
             Err(error) => problems.push(error.to_string()),
@@ -65,6 +72,9 @@ impl Findings<'_> {
         let _ = writeln!(text, "cluster {} (id {id}): reached", self.cluster.display_name());
         let answering = self.lists.values().filter(|list| list.is_ok()).count();
         let _ = writeln!(text, "  brokers: {} in the metadata, {answering} answer", self.metadata.brokers.len());
+        if let Scope::Beside(_) = self.scope {
+            let _ = writeln!(text, "  scope: {}; what follows is of the whole cluster", scope_in_words(&self.scope));
+        }
         self.write_topics(text);
         self.write_groups(text);
         let _ = match &self.cluster_operations {

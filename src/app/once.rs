@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::cluster;
-use crate::collect::{CallLimits, Clock, PassReport, Poller, ScopeRule, SystemClock};
-use crate::config::{Cluster, Config};
+use crate::collect::{CallLimits, Clock, PassReport, Poller, SystemClock};
+use crate::config::{Cluster, Config, LocalBroker, Scope};
 use crate::derive::Snapshot;
 use crate::kafka::{KafkaApi, KafkaError};
 use crate::metrics::ClusterSource;
@@ -42,12 +42,10 @@ async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
     let clock = SystemClock::start();
     let mut settings =
         cluster::poll_settings(cluster, config, &CallLimits::new(config.polling.max_in_flight), &Arc::default());
-    if let Some(locator) = cluster::locator(cluster) {
-        // One pass cannot wait for the next to know beside which broker it is.
-        if let Ok(metadata) = client.metadata().await {
-            locator.search(&metadata.brokers).await;
-        }
-        settings.scope_rule = ScopeRule::Local(locator);
+    if cluster.scope == Scope::LocalBroker(LocalBroker::Auto)
+        && let Ok(metadata) = client.metadata().await
+    {
+        settings.scope_rule = cluster::settled_scope_rule(cluster, &metadata.brokers).await;
     }
     let mut poller = Poller::new(client.clone(), clock, settings, None);
     let mut report = poller.tick().await;

@@ -147,10 +147,14 @@ impl Planner<'_> {
         self.world.topic_order.iter().copied().filter(|ix| self.interest.has_topic(*ix))
     }
 
-    /// Whether a log start was never read that a lag is to be measured with: of what was not wanted until now.
+    /// Whether a log start that a lag is to be measured with was never read, or long ago: of what was not wanted until now.
     fn lacks_starts(&self, topic: TopicIx) -> bool {
-        let lacks =
-            |table: &TopicTable| self.interest.places(topic, table).any(|place| table.starts[place].known().is_none());
+        let lacks = |table: &TopicTable| {
+            self.interest.places(topic, table).any(|place| {
+                let start = &table.starts[place];
+                start.known().is_none() || self.scheduler.tick().at.since(start.at) > start.max_age.get()
+            })
+        };
         !self.interest.is_everything() && self.world.topic(topic).is_some_and(|table| lacks(table))
     }
 

@@ -57,7 +57,8 @@ impl ScopeRule {
     }
 
     /// The scope while these brokers are live.
-    fn among(&self, live: &[Broker]) -> Scope {
+    #[must_use]
+    pub fn among(&self, live: &[Broker]) -> Scope {
         let beside = |broker| Scope::Beside(Beside::new(broker, live.iter().map(|live| live.id)));
         match self {
             Self::Cluster => Scope::Cluster,

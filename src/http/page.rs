@@ -138,7 +138,7 @@ fn write_cluster(out: &mut String, cluster: &ClusterSource, now: Duration) -> fm
 fn write_scope(out: &mut String, scope: &Scope) -> fmt::Result {
     match scope {
         Scope::Cluster => Ok(()),
-        Scope::Beside(_) => writeln!(out, "<p class=\"servers\">{}</p>", scope_in_words(scope)),
+        Scope::Beside(_) => writeln!(out, "<p class=\"servers\">scope: {}</p>", scope_in_words(scope)),
         Scope::Unplaced(_) => {
             writeln!(out, "<p class=\"error\"><strong>Not exported</strong> {}</p>", Escaped(&scope_in_words(scope)))
         }

@@ -94,7 +94,7 @@ fn summary(name: Option<&str>, snapshot: &Snapshot) -> String {
     let up = world.watched_brokers().filter(|broker| broker.answers).count();
     let scope = match world.scope.is_cluster() {
         true => String::new(),
-        false => format!("{}\n", printable(&scope_in_words(&world.scope))),
+        false => format!("scope: {}\n", printable(&scope_in_words(&world.scope))),
     };
     let id = world.cluster_id.as_deref().map(|id| format!(" ({id})")).unwrap_or_default();
     let state = if world.up { "" } else { " NOT REACHED" };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::exporter::Exporter;
 use crate::exposition::{Exposition, Sample};
 use crate::kafka::{self, Cluster, Driver, Protocol, Version, at};
+use crate::tools::scratch;
 use crate::wait::eventually;
 
 /// For leaders to be elected, brokers to come back and all exporters to follow.
@@ -208,10 +209,11 @@ fn json(exporter: &Exporter, path: &str) -> serde_json::Value {
 
 /// The page, the JSON and Burrow's API show the same part.
 fn elsewhere(fleet: &Fleet) {
-    let words = ["scope: broker 1 of 3, the lowest", "scope: broker 2 of 3", "scope: broker 3 of 3"];
+    let words = ["broker 1 of 3, the lowest", "broker 2 of 3", "broker 3 of 3"];
     let (mut groups, mut topics) = (Vec::new(), Vec::new());
     for (exporter, words) in fleet.beside.values().zip(words) {
-        assert!(exporter.get("/").text().contains(words), "{}", exporter.get("/").text());
+        let page = exporter.get("/").text();
+        assert!(page.contains(&format!("scope: {words}")), "{page}");
         let list = json(exporter, "/api/v1/groups");
         assert!(list["clusters"][0]["scope"].as_str().unwrap().starts_with(words), "{list}");
         let names = list["clusters"][0]["groups"].as_array().unwrap().iter();
@@ -333,9 +335,25 @@ fn not_to_be_told(cluster: &Cluster) {
     assert!(exporter.get("/").text().contains("set local_broker to"));
     assert!(exporter.terminate().success());
 
+    let checked = |more: &[&str]| {
+        let text = format!(
+            "clusters: [{{bootstrap_servers: ['{bootstrap}'], scope: local_broker{}}}]",
+            more.iter().map(|key| format!(", {key}")).collect::<String>()
+        );
+        let dir = scratch("beside");
+        let file = dir.path().join("k.yml");
+        std::fs::write(&file, text).expect("a file");
+        Exporter::builder().args(["check", &file.to_string_lossy(), "--connect"]).run(SOON)
+    };
+    let unsure = checked(&[]);
+    assert_eq!(unsure.status.code(), Some(1), "{unsure:?}");
+    assert!(format!("{unsure:?}").contains("! several brokers may be the one"), "{unsure:?}");
+    let sure = checked(&["local_broker: 2"]);
+    assert!(sure.status.success() && sure.stdout.contains("scope: broker 2 of 3"), "{sure:?}");
+
     let base = ["snapshot", "--bootstrap-servers", &bootstrap, "--scope", "local_broker"];
     let told = Exporter::builder().args(base).args(["--local-broker", "2", "--output", "json"]).run(SOON);
-    assert!(told.stdout.contains("\"scope\": \"scope: broker 2 of 3\""), "{told:?}");
+    assert!(told.stdout.contains("\"scope\": \"broker 2 of 3\""), "{told:?}");
     assert!(!told.stdout.contains("kafka_brokers") && told.status.success(), "{told:?}");
 }
 
