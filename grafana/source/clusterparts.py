@@ -71,10 +71,16 @@ def values_unknown(*matchers: str, width: int = 3):
     )  # fmt: skip
 
 
+def produced_now(*matchers: str, width: int = 3):
+    """The throughput of all that is selected, in one number."""
+    return stat("Produced", "Messages that all producers together append to the topics, over the last few scrapes.", "mps",
+                all_in_one(once(growth("kafka_topic_current_offset_sum", *matchers), "topic")), width=width)  # fmt: skip
+
+
 def produced_by_cluster(width: int = 12):
     """Throughput of the producers."""
     return lines(
-        "Produced", "Messages that all producers together append to the topics, by cluster; internal topics are included.", "cps",
+        "Produced", "Messages that all producers together append to the topics, by cluster; internal topics are included.", "mps",
         (total(once(growth("kafka_topic_current_offset_sum"), "topic")), "{{cluster_name}} {{job}}"), width=width,
     )  # fmt: skip
 
@@ -84,7 +90,7 @@ def consumed_by_cluster(width: int = 12):
     return lines(
         "Consumed",
         "Messages by which all groups together move their committed offsets, by cluster: a message that three groups read counts "
-        "three times. Negative while a group is rewound.", "cps",
+        "three times. Negative while a group is rewound.", "mps",
         (total(once(movement("kafka_consumergroup_current_offset_sum"), "consumergroup", "topic")), "{{cluster_name}} {{job}}"),
         width=width, negative=True,
     )  # fmt: skip
@@ -95,6 +101,6 @@ def produced_by_topic(*matchers: str, width: int = 12):
     metric = "kafka_topic_current_offset_sum"
     busiest = largest(LINES, once(fastest(metric, *matchers), "topic"))
     return lines(
-        f"Produced, the {LINES} busiest topics", "Messages that producers append, by topic.", "cps",
+        f"Produced, the {LINES} busiest topics", "Messages that producers append, by topic.", "mps",
         (only(once(growth(metric, *matchers), "topic"), busiest, "topic"), "{{topic}} {{cluster_name}}"), width=width,
     )  # fmt: skip

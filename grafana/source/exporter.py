@@ -180,7 +180,7 @@ def by_choice() -> list:
         lines("Commits as they are made", "With commits: stream alone: partitions of __consumer_offsets by how they are read. Commits of groups on "
               "partitions that are not streaming are polled.", "none",
               (own("kafkascope_commit_stream_partitions"), "{{state}} {{cluster_name}} {{instance}}"), stacked=True),
-        lines("Commits of groups", "With commits: stream alone: commits a second, one for each partition, by group, the most first.", "cps",
+        lines("Commits of groups", "With commits: stream alone: commits a second, one for each partition, by group, the most first.", "mps",
               (f"topk(15, max by ({by('cluster_name', 'consumergroup')}) (rate({own('kafka_consumergroup_commits_total', window=WINDOW)})))",
                "{{consumergroup}} {{cluster_name}} {{instance}}")),
         lines("State file", "With state_file alone: how long ago the state file that is there was written. It is written every minute.", "s",

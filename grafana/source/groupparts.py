@@ -3,7 +3,7 @@
 from .board import link_of_row
 from .panels import NONE_IS_BEST, NONE_IS_GOOD, STATUS, TIME_LAG, Column, label, lines, stat, table
 from .promql import (
-    GROUP, TOPIC, all_in_one, at_worst, how_many, largest, once, only, series, total,
+    GROUP, TOPIC, all_in_one, at_worst, how_many, largest, once, only, or_zero, series, total,
 )  # fmt: skip
 
 # So many groups are in a table and so many lines in a picture: the worst.
@@ -16,7 +16,9 @@ HIDDEN_SUM = "A topic whose lag is not known in full just now has no share in it
 def _worst_groups(*matchers: str) -> str:
     """Groups by time lag; one whose time lag is not known comes after them, not away."""
     time_lag = once(series("kafka_consumergroup_topic_max_lag_seconds", *matchers), "consumergroup")
-    return largest(ROWS, f"({time_lag} or 0 * {once(series('kafka_consumergroup_unknown_partitions', *matchers), 'consumergroup')})")
+    # Every group, or, where topics are selected, those that have committed on them.
+    known_by = "kafka_consumergroup_unknown_partitions" if TOPIC in matchers else "kafka_consumergroup_members"
+    return largest(ROWS, f"({or_zero(time_lag, once(series(known_by, *matchers), 'consumergroup'))})")
 
 
 def worst_time_lag(*matchers: str, width: int = 3):

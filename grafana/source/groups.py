@@ -60,8 +60,8 @@ def by_topic():
             label("Topic", "topic", link=link_of_row("This topic", "topics", topic="topic")),
             Column("Time lag", column("kafka_consumergroup_topic_max_lag_seconds"), unit="s", limits=TIME_LAG),
             Column("Messages behind", column("kafka_consumergroup_lag_sum"), unit="short"),
-            Column("Lag grows by", column("kafka_consumergroup_lag_velocity"), unit="cps"),
-            Column("Reads", column("kafka_consumergroup_consume_rate"), unit="cps"),
+            Column("Lag grows by", column("kafka_consumergroup_lag_velocity"), unit="mps"),
+            Column("Reads", column("kafka_consumergroup_consume_rate"), unit="mps"),
             Column("Caught up in", column("kafka_consumergroup_catch_up_seconds"), unit="s"),
             Column("Until data is lost", column("kafka_consumergroup_retention_headroom_seconds"), unit="s", limits=HEADROOM),
             Column("Deleted unread", column("kafka_consumergroup_lost_messages_sum"), unit="short", limits=[(None, "text"), (1, "red")]),
@@ -115,7 +115,7 @@ def consumed():
     """How fast groups read."""
     metric = "kafka_consumergroup_current_offset_sum"
     return lines(
-        "Consumed", "Messages by which the groups move their committed offsets, by group. Negative while a group is rewound.", "cps",
+        "Consumed", "Messages by which the groups move their committed offsets, by group. Negative while a group is rewound.", "mps",
         (total(once(movement(metric, *SELECTED_GROUPS), *ON_TOPIC), "consumergroup"), "{{consumergroup}} {{cluster_name}}"), negative=True,
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ def board() -> Board:
         over_time("Time lag by topic", f"Time lag of groups by topic, the {LINES} worst.", "s",
                   "kafka_consumergroup_topic_max_lag_seconds", ON_TOPIC, limits=TIME_LAG),
         over_time("How fast lag grows", "Change of the lag in messages a second, smoothed over about two minutes, the fastest growing first; "
-                  "below 0 the group catches up.", "cps", "kafka_consumergroup_lag_velocity", ON_TOPIC, negative=True),
+                  "below 0 the group catches up.", "mps", "kafka_consumergroup_lag_velocity", ON_TOPIC, negative=True),
         over_time("Time to catch up", "How long the group needs to catch up at its present pace. No line: it does not catch up, or has nothing "
                   "to catch up.", "s", "kafka_consumergroup_catch_up_seconds", ON_TOPIC),
         last_commits(),

@@ -2,7 +2,7 @@
 
 from .board import Board, link_of_row
 from .clusterparts import (
-    brokers_down, consumed_by_cluster, offline, produced_by_cluster, under_min_isr, under_replicated, values_unknown,
+    brokers_down, consumed_by_cluster, offline, produced_by_cluster, produced_now, under_min_isr, under_replicated, values_unknown,
 )  # fmt: skip
 from .groupparts import (
     groups_in_error, groups_not_catching_up, lag_of_worst, messages_lost, time_lag_of_worst, total_lag, worst_groups,
@@ -48,7 +48,7 @@ def clusters():
             Column("Groups", groups, link=to["groups"]),
             Column("Worst time lag", once(series("kafka_consumergroup_topic_max_lag_seconds")), unit="s", limits=TIME_LAG),
             Column("Messages behind", per_cluster("kafka_consumergroup_lag_sum", "consumergroup", "topic"), unit="short"),
-            Column("Produced", total(once(growth("kafka_topic_current_offset_sum"), "topic")), unit="cps"),
+            Column("Produced", total(once(growth("kafka_topic_current_offset_sum"), "topic")), unit="mps"),
         ],
         sort="Worst time lag", height=6, no_value="no cluster is known: is kafkascope scraped?",
     )  # fmt: skip
@@ -79,8 +79,8 @@ def board() -> Board:
         "Is anything wrong?",
         unreachable(), brokers_down(), offline(), under_min_isr(), under_replicated(), groups_in_error(), worst_time_lag(),
         messages_lost(),
+        groups_not_catching_up(width=6), total_lag(width=6), produced_now(width=6), values_unknown(width=6),
     )  # fmt: skip
     made.row("Where", alerts(), clusters(), worst_groups())
     made.row("Since when", time_lag_of_worst(), lag_of_worst(), produced_by_cluster(), consumed_by_cluster())
-    made.row("How much", total_lag(width=8), groups_not_catching_up(width=8), values_unknown(width=8))
     return made

@@ -1,7 +1,7 @@
 """Topics: throughput, what they hold, who reads them, and the health of their partitions."""
 
 from .board import Board, link_of_row
-from .clusterparts import LINES, not_preferred, offline, produced_by_topic, under_min_isr, under_replicated, values_unknown
+from .clusterparts import LINES, not_preferred, offline, produced_by_topic, produced_now, under_min_isr, under_replicated, values_unknown
 from .panels import TIME_LAG, Column, label, lines, stat, table
 from .promql import TOPIC, all_in_one, at_worst, fastest, growth, largest, movement, once, only, series, total
 
@@ -28,12 +28,6 @@ def topic_count():
                 f"count({of_topics('kafka_topic_partitions')})")  # fmt: skip
 
 
-def produced_now():
-    """The throughput of all that is selected."""
-    return stat("Produced", "Messages that producers append to the selected topics.", "cps",
-                all_in_one(once(growth("kafka_topic_current_offset_sum", TOPIC), "topic")))  # fmt: skip
-
-
 def all_topics():
     """A row a topic."""
     chosen = largest(ROWS, f"({once(growth('kafka_topic_current_offset_sum', TOPIC), 'topic')} or 0 * {of_topics('kafka_topic_partitions')})")
@@ -48,7 +42,7 @@ def all_topics():
         "a value that is not known; no retention means that nothing is deleted for its age.",
         [
             label("Topic", "topic", link=link_of_row("This topic", "topics", topic="topic")),
-            Column("Produced", column(once(growth("kafka_topic_current_offset_sum", TOPIC), "topic")), unit="cps"),
+            Column("Produced", column(once(growth("kafka_topic_current_offset_sum", TOPIC), "topic")), unit="mps"),
             Column("Partitions", column(of_topics("kafka_topic_partitions")),
                    link=link_of_row("Groups that read this topic", "groups", topic="topic")),
             Column("Offsets held", column(f"({RETAINED})"), unit="short"),
@@ -72,7 +66,7 @@ def consumed_by_group():
         "Consumed, by group",
         "Messages by which the groups move their committed offsets on the selected topics. Below what is produced, the lag grows; "
         "negative while a group is rewound.",
-        "cps", (total(once(movement("kafka_consumergroup_current_offset_sum", TOPIC), *names), "consumergroup"),
+        "mps", (total(once(movement("kafka_consumergroup_current_offset_sum", TOPIC), *names), "consumergroup"),
                 "{{consumergroup}} {{cluster_name}}"), negative=True,
     )  # fmt: skip
 
@@ -85,7 +79,7 @@ def produced_and_consumed():
         "Produced, and growth of the lags",
         "Messages that come in, and by how much the lags of all groups on the selected topics grow together (below 0 they catch up). "
         "Where both are equal nobody reads.",
-        "cps", (all_in_one(produced), "produced"), (all_in_one(slowest), "lags grow by"), negative=True,
+        "mps", (all_in_one(produced), "produced"), (all_in_one(slowest), "lags grow by"), negative=True,
     )  # fmt: skip
 
 
@@ -98,7 +92,7 @@ def partitions_produced():
         f"Produced, the {LINES} busiest partitions",
         "Messages that producers append, by partition: one that takes much more than the others of its topic is a hot key. Needs "
         "granularity: partition, the default.",
-        "cps", (only(once(growth(metric, TOPIC), *names), busiest, *names), "{{topic}} {{partition}} {{cluster_name}}"),
+        "mps", (only(once(growth(metric, TOPIC), *names), busiest, *names), "{{topic}} {{partition}} {{cluster_name}}"),
     )  # fmt: skip
 
 
@@ -114,7 +108,7 @@ def deleted():
     fast = largest(LINES, once(fastest(metric, TOPIC), "topic"))
     return lines(
         f"Deleted by retention, the {LINES} fastest topics", "Offsets by which the log starts advance, by topic. Retention works in steps: peaks are "
-        "normal.", "cps", (only(once(growth(metric, TOPIC), "topic"), fast, "topic"), "{{topic}} {{cluster_name}}"),
+        "normal.", "mps", (only(once(growth(metric, TOPIC), "topic"), fast, "topic"), "{{topic}} {{cluster_name}}"),
     )  # fmt: skip
 
 
@@ -143,7 +137,7 @@ def board() -> Board:
     made.row(
         "Is anything wrong?",
         offline(TOPIC), under_min_isr(TOPIC), under_replicated(TOPIC), not_preferred(TOPIC), values_unknown(TOPIC), topic_count(),
-        stat("Partitions", "Partitions of the selected topics.", "none", f"sum({of_topics('kafka_topic_partitions')})"), produced_now(),
+        stat("Partitions", "Partitions of the selected topics.", "none", f"sum({of_topics('kafka_topic_partitions')})"), produced_now(TOPIC),
     )  # fmt: skip
     made.row("Topics", all_topics())
     made.row("Throughput", produced_by_topic(TOPIC), consumed_by_group(), produced_and_consumed(), partitions_produced())
