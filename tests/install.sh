@@ -1,4 +1,5 @@
-# What the scripts of tests/ install when the machine lacks it: a JDK, Maven, Kafka's jars, Prometheus, curl, zstd.
+# What the scripts of tests/ install when the machine lacks it: a JDK, Maven, Kafka's jars, Prometheus,
+# Alertmanager, curl, zstd.
 # Sourced, not run; the current directory is the repository. Downloads go to $CACHE; no service is installed or started.
 
 readonly CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/kafkascope"
@@ -53,24 +54,40 @@ fetch_kafka() {
   mvn -q -B -Dstyle.color=never -f tests/driver/pom.xml -Dkafka.version="$1" dependency:copy-dependencies -DoutputDirectory="$2"
 }
 
-# Unpacked, not installed: Debian's package would start a service.
-fetch_prometheus() {
-  step "fetching Debian's prometheus package"
-  command -v apt-get >/dev/null || fail "prometheus and promtool are missing: install them and start again"
+# Debian's package $1, unpacked into $2. Not installed: it would start a service.
+fetch_debian() {
+  step "fetching Debian's package $1"
+  command -v apt-get >/dev/null || fail "the programs of Debian's package $1 are missing: install them and start again"
   # shellcheck disable=SC2016
-  local download='cd "$1" && apt-get download -q prometheus'
-  apt_quietly sh -c "$download" sh "$1" || {
+  local download='cd "$2" && apt-get download -q "$1"'
+  apt_quietly sh -c "$download" sh "$1" "$2" || {
     apt_quietly as_root apt-get update -q
-    apt_quietly sh -c "$download" sh "$1"
+    apt_quietly sh -c "$download" sh "$1" "$2"
   }
-  dpkg-deb -x "$1"/prometheus_*.deb "$1"
-  rm "$1"/prometheus_*.deb
+  dpkg-deb -x "$2/$1"_*.deb "$2"
+  rm "$2/$1"_*.deb
+}
+
+# "have_debian PACKAGE PROGRAM…": the programs are in the path, from the package where the machine lacks one.
+have_debian() {
+  local package=$1 program
+  shift
+  for program in "$@"; do
+    command -v "$program" >/dev/null && continue
+    made "$CACHE/$package" fetch_debian "$package"
+    PATH=$CACHE/$package/usr/bin:$PATH
+    command -v "$program" >/dev/null || fail "Debian's package $package has no $program"
+  done
 }
 
 install_prometheus() {
-  if ! command -v promtool >/dev/null || ! command -v prometheus >/dev/null; then
-    made "$CACHE/prometheus" fetch_prometheus
-    PATH=$CACHE/prometheus/usr/bin:$PATH
+  have_debian prometheus prometheus promtool
+}
+
+# Outside of Debian the program is called alertmanager.
+install_alertmanager() {
+  if ! command -v alertmanager >/dev/null || ! command -v amtool >/dev/null; then
+    have_debian prometheus-alertmanager prometheus-alertmanager amtool
   fi
 }
 

@@ -48,6 +48,12 @@ impl Builder {
         self.args(["--listen", "127.0.0.1:0", "--log-format", "json"]).start_as_it_is()
     }
 
+    /// As [`Builder::start`], on an address of one's own: one that another exporter has had, or that is known before.
+    #[track_caller]
+    pub(crate) fn start_on(self, address: SocketAddr) -> Exporter {
+        self.args(["--listen", &address.to_string(), "--log-format", "json"]).start_as_it_is()
+    }
+
     /// Starts it as a daemon with nothing but what was given; that must make it listen, and log JSON (which it does
     /// without being told, for its output is no terminal).
     #[track_caller]

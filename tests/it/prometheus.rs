@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::http;
 use crate::process::{Process, mortal, spawn};
@@ -63,27 +63,49 @@ pub(crate) struct Prometheus {
     _dir: tempfile::TempDir,
 }
 
-/// A series and its value in a query's answer.
-pub(crate) type Series = (BTreeMap<String, String>, f64);
+/// How a server is put together.
+pub(crate) struct Builder {
+    interval: String,
+    jobs: Vec<(String, Vec<SocketAddr>)>,
+    rules: Vec<(String, String)>,
+    alertmanager: Option<SocketAddr>,
+}
 
-impl Prometheus {
-    /// Starts one that scrapes `target` as job "kafkascope" every `interval` (such as "1s").
+impl Builder {
+    /// Adds targets that are one job.
+    pub(crate) fn job(mut self, name: &str, targets: &[SocketAddr]) -> Self {
+        self.jobs.push((name.to_owned(), targets.to_vec()));
+        self
+    }
+
+    /// Adds rule files: names and contents.
+    pub(crate) fn rules(mut self, files: &[(String, String)]) -> Self {
+        self.rules.extend_from_slice(files);
+        self
+    }
+
+    /// Sends alerts there.
+    pub(crate) fn alertmanager(mut self, address: SocketAddr) -> Self {
+        self.alertmanager = Some(address);
+        self
+    }
+
+    /// Starts it and waits until it is ready.
     #[track_caller]
-    pub(crate) fn start(target: SocketAddr, interval: &str) -> Self {
+    pub(crate) fn start(self) -> Prometheus {
         let dir = scratch("prometheus");
         let config = dir.path().join("prometheus.yml");
-        let text = format!(
-            "global:\n  scrape_interval: {interval}\n  scrape_timeout: {interval}\n\
-             scrape_configs:\n  - job_name: kafkascope\n    static_configs:\n      - targets: ['{target}']\n"
-        );
-        std::fs::write(&config, text).expect("prometheus.yml");
+        std::fs::write(&config, self.configuration()).expect("prometheus.yml");
+        for (name, text) in &self.rules {
+            std::fs::write(dir.path().join(name), text).expect("a rule file");
+        }
         let address = SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0]));
         let mut command = mortal(installed("KAFKASCOPE_TEST_PROMETHEUS"));
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()));
         command.arg(format!("--web.listen-address={address}"));
         let process = Process::start("prometheus", command, &dir.path().join("prometheus.log"));
-        let server = Self { address, process, _dir: dir };
+        let server = Prometheus { address, process, _dir: dir };
         eventually("Prometheus is ready", START, || {
             if let Some(status) = server.process.ended() {
                 panic!("Prometheus ended: {status}\n{}", server.process.tail());
@@ -94,10 +116,63 @@ impl Prometheus {
         server
     }
 
+    /// JSON, which is YAML too.
+    fn configuration(&self) -> String {
+        let interval = &self.interval;
+        let jobs: Vec<Value> = self
+            .jobs
+            .iter()
+            .map(|(name, targets)| json!({"job_name": name, "static_configs": [{"targets": targets}]}))
+            .collect();
+        let files: Vec<&String> = self.rules.iter().map(|(name, _)| name).collect();
+        let alertmanagers: Vec<Value> =
+            self.alertmanager.iter().map(|address| json!({"static_configs": [{"targets": [address]}]})).collect();
+        let document = json!({
+            "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
+            "rule_files": files,
+            "scrape_configs": jobs,
+            "alerting": {"alertmanagers": alertmanagers},
+        });
+        document.to_string()
+    }
+}
+
+/// A series and its value in a query's answer.
+pub(crate) type Series = (BTreeMap<String, String>, f64);
+
+impl Prometheus {
+    /// A server that is to scrape every `interval` (such as "1s"), as often as it evaluates rules.
+    pub(crate) fn builder(interval: &str) -> Builder {
+        Builder { interval: interval.to_owned(), jobs: Vec::new(), rules: Vec::new(), alertmanager: None }
+    }
+
+    /// Starts one that scrapes `target` as job "kafkascope" every `interval` (such as "1s").
+    #[track_caller]
+    pub(crate) fn start(target: SocketAddr, interval: &str) -> Self {
+        Self::builder(interval).job("kafkascope", &[target]).start()
+    }
+
     /// What it says of itself.
     #[track_caller]
     pub(crate) fn own_metrics(&self) -> String {
         http::get(self.address, "/metrics", &[]).unwrap_or_else(|fault| panic!("{fault}")).text()
+    }
+
+    /// What is wrong with its rules, by name: the error of their last evaluation. Rules that were not evaluated yet are
+    /// left out.
+    #[track_caller]
+    pub(crate) fn rule_faults(&self) -> Vec<(String, String)> {
+        let faults = self.rules().into_iter().filter(|rule| rule["health"] == "err");
+        faults.map(|rule| (rule["name"].to_string(), rule["lastError"].to_string())).collect()
+    }
+
+    /// Its rules, as its API shows them: <https://prometheus.io/docs/prometheus/latest/querying/api/#rules>.
+    #[track_caller]
+    pub(crate) fn rules(&self) -> Vec<Value> {
+        let response = http::get(self.address, "/api/v1/rules", &[]).unwrap_or_else(|fault| panic!("{fault}"));
+        let answer: Value = serde_json::from_str(&response.text()).expect("JSON from Prometheus");
+        let groups = answer["data"]["groups"].as_array().expect("groups").iter();
+        groups.flat_map(|group| group["rules"].as_array().expect("rules").clone()).collect()
     }
 
     /// An instant query's answer; panics with what Prometheus says of a bad one.

@@ -1,0 +1,160 @@
+//! Real pages from real incidents: the shipped rules and the shipped routes, in a real Prometheus and a real Alertmanager,
+//! which send to a webhook what somebody would be woken by.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::alertmanager::Alertmanager;
+use crate::exporter::Exporter;
+use crate::hurried;
+use crate::kafka::{Protocol, shared};
+use crate::prometheus::{self, Prometheus};
+use crate::tools::{free_ports, scratch};
+use crate::truth::ADAPTIVE;
+use crate::wait::eventually;
+use crate::webhook::{Page, Webhook, told};
+
+/// For a page to be made and to come, on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// Everything between an exporter and a person's telephone.
+pub(crate) struct Duty {
+    // In this order, so that nobody sends to who has ended.
+    pub(crate) prometheus: Prometheus,
+    pub(crate) alertmanager: Alertmanager,
+    pub(crate) webhook: Webhook,
+}
+
+impl Duty {
+    /// Starts it, with what `targets` makes Prometheus scrape, and waits until the rules have been evaluated.
+    #[track_caller]
+    pub(crate) fn start(targets: impl FnOnce(prometheus::Builder) -> prometheus::Builder) -> Self {
+        let webhook = Webhook::start();
+        let alertmanager = Alertmanager::start(&hurried::alertmanager(), webhook.address());
+        let builder = Prometheus::builder("1s").rules(&hurried::rules()).alertmanager(alertmanager.address());
+        let prometheus = targets(builder).start();
+        let duty = Self { prometheus, alertmanager, webhook };
+        eventually("every rule has been evaluated", SOON, || {
+            let rules = duty.prometheus.rules();
+            let waiting: Vec<_> = rules.iter().filter(|rule| rule["health"] == "unknown").collect();
+            let done = waiting.is_empty() && !rules.is_empty();
+            if done { Ok(()) } else { Err(format!("{} of {} are waiting", waiting.len(), rules.len())) }
+        });
+        assert_eq!(duty.prometheus.rule_faults(), [], "rules that cannot be evaluated");
+        duty
+    }
+
+    /// Waits until a query has an answer.
+    #[track_caller]
+    pub(crate) fn until(&self, expression: &str) -> f64 {
+        eventually(expression, SOON, || {
+            let answer = self.prometheus.query(expression);
+            answer.first().map(|(_, value)| *value).ok_or_else(|| format!("{:#?}", told(&self.webhook.pages())))
+        })
+    }
+
+    /// The names of all that has reached the webhook.
+    #[track_caller]
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        self.webhook.pages().iter().map(|page| page.name().to_owned()).collect()
+    }
+
+    /// Nobody has been told of anything else, and all that was told is over.
+    #[track_caller]
+    pub(crate) fn was_told(&self, expected: &[&str]) {
+        let expected: BTreeSet<String> = expected.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(self.names(), expected, "{:#?}", told(&self.webhook.pages()));
+        assert_eq!(self.prometheus.rule_faults(), [], "rules that cannot be evaluated");
+    }
+}
+
+/// What every page must have: a text for a person, and a runbook that is there.
+#[track_caller]
+pub(crate) fn is_of_use(page: &Page) {
+    let runbook = format!("alerts/runbooks/{}.md", page.name());
+    let url = format!("https://github.com/kafkascope/kafkascope/blob/main/{runbook}");
+    assert_eq!(page.annotations.get("runbook_url"), Some(&url), "{page:#?}");
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(&runbook).exists(), "{runbook} is not there");
+    for text in ["summary", "description"] {
+        let text = page.annotations.get(text).unwrap_or_else(|| panic!("no {text}: {page:#?}"));
+        let complete = !text.is_empty() && !text.contains("<no value>") && !text.contains("error expanding");
+        assert!(complete && !text.contains("  "), "{text:?}");
+    }
+    assert!(["critical", "warning", "info"].contains(&page.label("severity")), "{page:#?}");
+}
+
+/// An exporter of topics and groups that this regex matches, on an address of its own. Its verdicts go at the pace of
+/// everything here (see [`hurried`]): commits count for them once a second instead of once a minute.
+pub(crate) fn exporter(of: &str, address: SocketAddr) -> Exporter {
+    let dir = scratch("incident");
+    let file = dir.path().join("config.yml");
+    let yaml = format!(
+        "status: {{min_distance: 1s}}\nclusters:\n- bootstrap_servers: ['{}']\n  topics: {{include: ['{of}']}}\n  \
+         groups: {{include: ['{of}']}}\n",
+        shared().bootstrap()
+    );
+    std::fs::write(&file, yaml).unwrap();
+    let exporter = Exporter::builder().args(["--config", file.to_str().unwrap()]).args(ADAPTIVE).start_on(address);
+    exporter.ready();
+    exporter
+}
+
+/// An address that nobody has.
+pub(crate) fn own_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0]))
+}
+
+/// A consumer that has kept up is stopped while its topic goes on, and comes back.
+#[test]
+fn a_stopped_consumer_pages_until_it_is_back() {
+    let name = "page-stopped";
+    let driver = shared().driver();
+    driver.create_topic(name, 3).unwrap();
+    driver.start_producer("page-stopped-producer", name, 40).unwrap();
+    driver.start_consumer("page-stopped-a", name, &[name], Protocol::Classic).unwrap();
+    let exporter = exporter("^page-stopped$", own_address());
+    let duty = Duty::start(|prometheus| prometheus.job("kafka", &[exporter.address()]));
+    // It has kept up, and Prometheus knows.
+    duty.until("kafka_consumergroup_lag_sum < 400 and on (consumergroup) kafka_consumergroup_members == 1");
+
+    driver.stop_consumer("page-stopped-a").unwrap();
+    let page = duty.webhook.wait("KafkaConsumerGroupStopped", "firing", 0, SOON);
+    is_of_use(&page);
+    assert_eq!((page.label("consumergroup"), page.label("job")), (name, "kafka"), "{page:#?}");
+    let mark = duty.webhook.count();
+
+    driver.start_consumer("page-stopped-b", name, &[name], Protocol::Classic).unwrap();
+    let end = duty.webhook.wait("KafkaConsumerGroupStopped", "resolved", mark, SOON);
+    assert_eq!((&end.labels, &end.starts_at), (&page.labels, &page.starts_at));
+    duty.was_told(&["KafkaConsumerGroupStopped"]);
+    driver.stop_consumer("page-stopped-b").unwrap();
+    driver.stop_producer("page-stopped-producer").unwrap();
+}
+
+/// The exporter is killed: one page says so, however much is unknown without it; and it ends when the exporter is back.
+#[test]
+fn a_killed_exporter_is_one_page() {
+    let name = "page-blind";
+    let driver = shared().driver();
+    driver.create_topic(name, 2).unwrap();
+    driver.start_producer("page-blind-producer", name, 40).unwrap();
+    driver.start_consumer("page-blind-a", name, &[name], Protocol::Classic).unwrap();
+    let address = own_address();
+    let first = exporter("^page-blind$", address);
+    let duty = Duty::start(|prometheus| prometheus.job("kafka", &[address]));
+    duty.until("kafka_consumergroup_members == 1");
+
+    drop(first);
+    let page = duty.webhook.wait("KafkascopeDown", "firing", 0, SOON);
+    is_of_use(&page);
+    assert_eq!((page.label("job"), page.label("severity")), ("kafka", "critical"), "{page:#?}");
+    let _second = exporter("^page-blind$", address);
+    duty.webhook.wait("KafkascopeDown", "resolved", 0, SOON);
+    // Its numbers are back, and with them whatever they would say.
+    duty.until("kafka_consumergroup_members == 1");
+    duty.was_told(&["KafkascopeDown"]);
+    driver.stop_consumer("page-blind-a").unwrap();
+    driver.stop_producer("page-blind-producer").unwrap();
+}
