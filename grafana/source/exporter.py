@@ -10,6 +10,7 @@ from .promql import INSTANCE, SELECTED, WINDOW
 BY = ("namespace", "job", "instance")
 JOB = SELECTED[0]
 NOT_CLOSED = 'state!="closed"'
+NO_STREAM, NO_STATE_FILE = "commits: stream is not set", "state_file is not set"
 FRESH = [(None, "green"), (60, "orange"), (120, "red")]
 
 
@@ -103,7 +104,7 @@ def freshness() -> list:
               (quantile(0.5, "kafkascope_pass_duration_seconds", "cluster_name"), f"median {cluster}"),
               (quantile(0.95, "kafkascope_pass_duration_seconds", "cluster_name"), f"95 % {cluster}")),
         lines("Work of collectors", "How long each collector worked in the last pass.", "s", (own("kafkascope_collector_duration_seconds"), collector)),
-        lines("Groups behind, by how their time lag is known", "Partitions of groups that are behind: from the history of end offsets, asked of "
+        lines("Partitions behind, by how their time lag is known", "Partitions of groups that are behind: from the history of end offsets, asked of "
               "the broker, or not known (then there is no time lag).", "none",
               (own("kafkascope_time_lag_partitions"), "{{method}} {{cluster_name}} {{instance}}"), stacked=True),
     ]  # fmt: skip
@@ -134,7 +135,8 @@ def brokers() -> list:
               (rate_of(own("kafkascope_broker_requests_total", window=WINDOW), "cluster_name", "api"), "{{api}} {{cluster_name}} {{instance}}"),
               stacked=True),
         lines("Failed calls", "Calls that failed or were not answered in time, by kind.", "reqps",
-              (rate_of(own("kafkascope_broker_errors_total", window=WINDOW), "cluster_name", "api"), "{{api}} {{cluster_name}} {{instance}}")),
+              (f"{rate_of(own('kafkascope_broker_errors_total', window=WINDOW), 'cluster_name', 'api')} or 0 * "
+               + rate_of(own("kafkascope_broker_requests_total", window=WINDOW), "cluster_name"), "{{api}} {{cluster_name}} {{instance}}")),
         lines("Round trip", "Mean time from a request to its answer, by broker. No line: nothing was asked.", "s",
               (own("kafkascope_broker_round_trip_seconds"), broker)),
         lines("Requests in flight", "Requests that are sent and not answered yet.", "none", (own("kafkascope_broker_in_flight"), broker)),
@@ -179,15 +181,15 @@ def by_choice() -> list:
     return [
         lines("Commits as they are made", "With commits: stream alone: partitions of __consumer_offsets by how they are read. Commits of groups on "
               "partitions that are not streaming are polled.", "none",
-              (own("kafkascope_commit_stream_partitions"), "{{state}} {{cluster_name}} {{instance}}"), stacked=True),
+              (own("kafkascope_commit_stream_partitions"), "{{state}} {{cluster_name}} {{instance}}"), stacked=True, no_value=NO_STREAM),
         lines("Commits of groups", "With commits: stream alone: commits a second, one for each partition, by group, the most first.", "mps",
               (f"topk(15, max by ({by('cluster_name', 'consumergroup')}) (rate({own('kafka_consumergroup_commits_total', window=WINDOW)})))",
-               "{{consumergroup}} {{cluster_name}} {{instance}}")),
+               "{{consumergroup}} {{cluster_name}} {{instance}}"), no_value=NO_STREAM),
         lines("State file", "With state_file alone: how long ago the state file that is there was written. It is written every minute.", "s",
               (f"time() - {process('kafkascope_state_file_last_success_timestamp_seconds')}", "{{instance}}"),
-              limits=[(None, "green"), (180, "red")]),
+              limits=[(None, "green"), (180, "red")], no_value=NO_STATE_FILE),
         lines("Size of the state file", "With state_file alone: its size when it was last written or read.", "bytes",
-              (process("kafkascope_state_file_bytes"), "{{instance}}")),
+              (process("kafkascope_state_file_bytes"), "{{instance}}"), no_value=NO_STATE_FILE),
     ]  # fmt: skip
 
 

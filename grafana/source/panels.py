@@ -25,9 +25,9 @@ PLAIN: Limits = [(None, "blue")]
 NONE_IS_GOOD: Limits = [(None, "green"), (1, "red")]
 NONE_IS_BEST: Limits = [(None, "green"), (1, "orange")]
 ALL_IS_GOOD: Limits = [(None, "red"), (1, "green")]
-# Those of alerts/rules/thresholds.yml, as far as they are the same for all groups; colours only.
-TIME_LAG: Limits = [(None, "green"), (300, "orange"), (600, "red")]
-HEADROOM: Limits = [(None, "red"), (6 * 3600, "orange"), (24 * 3600, "green")]
+# What alerts/rules/thresholds.yml starts with, warning and critical: colours only, the dashboards work without the rules.
+TIME_LAG: Limits = [(None, "green"), (600, "orange"), (3600, "red")]
+HEADROOM: Limits = [(None, "red"), (3600, "orange"), (6 * 3600, "green")]
 
 Mapping = dict[str, tuple[str, str]]
 STATUS: Mapping = {"1": ("OK", "green"), "2": ("WARN", "orange"), "3": ("ERR", "red")}
@@ -95,7 +95,7 @@ def stat(
 
 def lines(
     title: str, description: str, unit: str, *queries: tuple[str, str], limits: Limits | None = None, width: int = 12,
-    stacked: bool = False, negative: bool = False, height: int = 8,
+    stacked: bool = False, negative: bool = False, height: int = 8, no_value: str = NOT_KNOWN,
 ) -> TimeSeriesPanel:  # fmt: skip
     """Lines over time; each query comes with its legend. Limits are drawn as lines."""
     panel = TimeSeriesPanel().title(title).description(description).datasource(DATASOURCE).unit(unit)
@@ -110,7 +110,7 @@ def lines(
         panel.thresholds(thresholds(limits or [(None, "green")]))
         .thresholds_style(build_common.GraphThresholdsStyleConfig().mode(drawn))
         .color_scheme(build.FieldColor().mode(dashboard.FieldColorModeId.PALETTE_CLASSIC))
-        .no_value(NOT_KNOWN)
+        .no_value(no_value)
         .draw_style(common.GraphDrawStyle.LINE)
         .line_width(1)
         .fill_opacity(20 if stacked else 5)

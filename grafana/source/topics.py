@@ -124,7 +124,7 @@ def held():
 def trouble(title: str, description: str, metric: str):
     """Partitions in a condition, over time."""
     affected = f"{largest(LINES, of_partitions(metric))} > 0"
-    none = f"{total(of_partitions(metric))} == 0"
+    none = f'label_replace({total(of_partitions(metric))} == 0, "topic", "none", "", "")'
     return lines(title, description, "none", (f"{affected}\nor {none}", "{{topic}} {{cluster_name}}"), width=8)
 
 
@@ -149,10 +149,10 @@ def board() -> Board:
     )  # fmt: skip
     made.row(
         "Partitions in trouble",
-        trouble("Offline, by topic", "Partitions without a leader. A single line at 0: there is none.", "kafka_topic_partition_offline"),
-        trouble("Under min ISR, by topic", "Partitions that refuse producers with acks=all. A single line at 0: there is none.",
+        trouble("Offline, by topic", "Partitions without a leader. A line \"none\" at 0: there are none.", "kafka_topic_partition_offline"),
+        trouble("Under min ISR, by topic", "Partitions that refuse producers with acks=all. A line \"none\" at 0: there are none.",
                 "kafka_topic_partition_under_min_isr"),
-        trouble("Under-replicated, by topic", "Partitions that lack a replica. A single line at 0: there is none.",
+        trouble("Under-replicated, by topic", "Partitions that lack a replica. A line \"none\" at 0: there are none.",
                 "kafka_topic_partition_under_replicated_partition"),
     )  # fmt: skip
     return made
