@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard
 
-from .panels import DATASOURCE
+from .panels import CLUSTER_OF_ROW, DATASOURCE
 from .promql import GROUP, INSTANCE, SELECTED, TOPIC, labels
 
 TAG = "kafkascope"
@@ -13,7 +13,7 @@ UIDS = {name: f"kafkascope-{name}" for name in ("overview", "groups", "topics", 
 # Of a table's row: where its links lead to keeps datasource and time, and takes the cluster of the row.
 _ROW = (
     "${datasource:queryparam}&${__url_time_range}"
-    "&var-job=${__data.fields.job:percentencode}&var-cluster_name=${__data.fields.cluster:percentencode}"
+    "&var-job=${__data.fields.job:percentencode}&var-cluster_name=" + CLUSTER_OF_ROW
 )
 
 

@@ -16,6 +16,8 @@ from .promql import IDENTITY, with_cluster_for_links
 
 DATASOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 NOT_KNOWN = "not known"
+# What links of a table's row take the cluster from.
+CLUSTER_OF_ROW = "${__data.fields.cluster:percentencode}"
 # Several panels share a line of the grid, which is 24 wide.
 WIDTH = 24
 
@@ -193,8 +195,8 @@ def table(
 ) -> TablePanel:  # fmt: skip
     """A table of now: a query a column, merged by the labels that they share; an empty cell is a value that is not known.
 
-    The first query bears the label `cluster` for links. Names of fields stay as Prometheus gives them, for links refer to
-    them; people see the titles.
+    Where links lead to a cluster, every query bears the label `cluster` for them. Names of fields stay as Prometheus gives
+    them, for links refer to them; people see the titles.
     """
     panel = TablePanel().title(title).description(description).datasource(DATASOURCE).unit("none").no_value(no_value)
     panel = panel.thresholds(thresholds([(None, "text")]))
@@ -202,8 +204,9 @@ def table(
     order, hidden = [], {"Time": True}
     asked = _named([column for column in columns if column.expression])
     refs = {id(column): ref_id for ref_id, column in asked}
+    leads_to_cluster = any(column.link and CLUSTER_OF_ROW in column.link[1] for column in columns)
     for ref_id, column in asked:
-        expression = with_cluster_for_links(column.expression) if ref_id == "A" else column.expression
+        expression = with_cluster_for_links(column.expression) if leads_to_cluster else column.expression
         panel = panel.with_target(_instant_query(ref_id, expression, PromQueryFormat.TABLE))
     for column in columns:
         value = (f"Value #{refs[id(column)]}" if len(asked) > 1 else "Value") if column.expression else ""
@@ -214,10 +217,11 @@ def table(
         order.append(name)
         panel = panel.override_by_name(name, _column_override(column))
     for name, shown in zip(IDENTITY, ("Namespace", "Job", "Cluster"), strict=True):
-        if name not in order:
+        if name not in order and any(name in column.expression for column in columns):
             panel = panel.override_by_name(name, _column_override(label(shown, name)))
             order.append(name)
-    panel = panel.override_by_name("cluster", [dashboard.DynamicConfigValue(id_val="custom.hidden", value=True)])
+    if leads_to_cluster:
+        panel = panel.override_by_name("cluster", [dashboard.DynamicConfigValue(id_val="custom.hidden", value=True)])
     organize = {"excludeByName": hidden, "indexByName": {name: place for place, name in enumerate(order)}, "renameByName": {}}
     return (
         panel.with_transformation(dashboard.DataTransformerConfig(id_val="merge", options={}))

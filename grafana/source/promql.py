@@ -87,5 +87,5 @@ def fastest(metric: str, *matchers: str) -> str:
 
 def with_cluster_for_links(expression: str) -> str:
     """Adds the label `cluster`: the cluster's name as a link needs it, "All" where there is no name to choose."""
-    nameless = f'label_replace({expression}, "cluster", "All", "cluster_name", "")'
+    nameless = f'label_replace({expression},\n"cluster", "All", "cluster_name", "")'
     return f'label_replace({nameless}, "cluster", "$1", "cluster_name", "(.+)")'
