@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod model;
 pub mod replay;
 pub mod report;
+pub mod rules;
 pub mod schedule;
 pub mod sim;
 pub mod state;

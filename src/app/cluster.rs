@@ -3,14 +3,15 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use crate::collect::{CallLimits, CpuMeter, GroupScope, PollSettings, TopicScope};
+use super::locate::Locator;
+use crate::collect::{CallLimits, CpuMeter, GroupScope, PollSettings, ScopeRule, TopicScope};
 use crate::config::{
-    Budget, Cluster, CommitSource, Config, Granularity, Isolation, NameFilter, Polling, PollingMode, Status,
-    TimeLag as ConfiguredTimeLag,
+    Budget, Cluster, CommitSource, Config, Granularity, Isolation, LocalBroker, NameFilter, Polling, PollingMode,
+    Scope, Status, TimeLag as ConfiguredTimeLag,
 };
 use crate::kafka::{ClientSettings, KafkaError, KafkaPool, OffsetsStream};
 use crate::metrics::{ByPartition, ClusterSource, Shown};
-use crate::model::{GroupState, NamePredicate};
+use crate::model::{BrokerId, GroupState, NamePredicate};
 use crate::schedule::{self, BoundsOverride, BoundsRules, Rules};
 use crate::state::CollectorName;
 use crate::track::{StatusSettings, TimeLag, TimeLagRule, TrackSettings};
@@ -43,6 +44,7 @@ pub(super) fn poll_settings(
 ) -> PollSettings {
     let is_named = |state: &GroupState| cluster.groups.states.iter().any(|name| name == state.as_str());
     PollSettings {
+        scope_rule: scope_rule(cluster),
         topics: TopicScope {
             names: predicate(&cluster.topics.filter),
             sample_partitions: cluster.topics.sample_partitions,
@@ -60,6 +62,21 @@ pub(super) fn poll_settings(
         rules: rules(cluster, config),
         commit_feed: None,
     }
+}
+
+/// Which part of the cluster is exported.
+fn scope_rule(cluster: &Cluster) -> ScopeRule {
+    match (cluster.scope, locator(cluster)) {
+        (Scope::LocalBroker(LocalBroker::Id(id)), _) => ScopeRule::Broker(BrokerId(id)),
+        (_, Some(locator)) => ScopeRule::Local(locator),
+        _ => ScopeRule::Cluster,
+    }
+}
+
+/// What finds out beside which broker the exporter runs, where that is wanted.
+pub(super) fn locator(cluster: &Cluster) -> Option<Arc<Locator>> {
+    let is_wanted = cluster.scope == Scope::LocalBroker(LocalBroker::Auto);
+    is_wanted.then(|| Arc::new(Locator::new(&cluster.bootstrap_servers)))
 }
 
 /// The groups whose lag ends at the last stable offset.

@@ -1,5 +1,8 @@
 //! Wires the rooms together: the daemon, a single pass, a check of the connections, the demo and the simulated cluster.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+mod beside;
 mod check;
 mod cluster;
 mod clusters;
@@ -7,6 +10,7 @@ mod demo;
 mod estimate;
 mod failures;
 mod findings;
+mod locate;
 mod memory;
 mod once;
 mod poll;

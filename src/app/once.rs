@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::cluster;
-use crate::collect::{CallLimits, Clock, PassReport, Poller, SystemClock};
+use crate::collect::{CallLimits, Clock, PassReport, Poller, ScopeRule, SystemClock};
 use crate::config::{Cluster, Config};
 use crate::derive::Snapshot;
-use crate::kafka::KafkaError;
+use crate::kafka::{KafkaApi, KafkaError};
 use crate::metrics::ClusterSource;
 use crate::track::{Named, Tracker};
 
@@ -40,8 +40,15 @@ pub async fn snapshot(config: &Config, progress: impl Fn(&str)) -> Result<Vec<Fo
 async fn one(cluster: &Cluster, config: &Config) -> Result<Found, KafkaError> {
     let client = Arc::new(cluster::connect(cluster, &config.polling)?);
     let clock = SystemClock::start();
-    let settings =
+    let mut settings =
         cluster::poll_settings(cluster, config, &CallLimits::new(config.polling.max_in_flight), &Arc::default());
+    if let Some(locator) = cluster::locator(cluster) {
+        // One pass cannot wait for the next to know beside which broker it is.
+        if let Ok(metadata) = client.metadata().await {
+            locator.search(&metadata.brokers).await;
+        }
+        settings.scope_rule = ScopeRule::Local(locator);
+    }
     let mut poller = Poller::new(client.clone(), clock, settings, None);
     let mut report = poller.tick().await;
     let mut snapshot = Snapshot::derive(poller.world(), None, clock.now());

@@ -16,7 +16,7 @@ use crate::kafka::{FeedHealth, KafkaPool, Operation};
 use crate::metrics::limit;
 use crate::metrics::{Cache, ClusterSource, OwnMetrics, Task, catalogue};
 use crate::model::{BrokerId, Moment, StateBytes};
-use crate::state::{CollectorName, World};
+use crate::state::{CollectorName, Scope, World};
 use crate::track::{CommitNote, Named};
 
 /// A poll thread that has not turned for so long does not touch its beat any more.
@@ -235,6 +235,7 @@ pub(super) struct PassLog {
     is_stretched: bool,
     is_withholding: bool,
     stream: StreamLog,
+    scope: Option<Scope>,
 }
 
 /// Intervals that are stretched by less than this are as wanted.
@@ -306,7 +307,38 @@ impl PassLog {
             self.say_reached(source, world);
             self.was_up = Some(world.up);
         }
+        self.say_scope(source, world);
         tracing::debug!(cluster, errors = report.errors.len(), seconds = report.duration.as_secs_f64(), "pass ended");
+    }
+
+    /// Says whose part of the cluster is exported, when that changes.
+    fn say_scope(&mut self, source: &ClusterSource, world: &World) {
+        if self.scope.as_ref() == Some(&world.scope) {
+            return;
+        }
+        let cluster = source.display_name();
+        let place =
+            |scope: &Scope| scope.beside().map(|beside| (beside.broker(), beside.is_live(), beside.is_lowest()));
+        match (&world.scope, place(&world.scope)) {
+            (Scope::Unplaced(Some(reason)), _) => {
+                tracing::error!(cluster, "nothing of the cluster is exported: {reason}");
+            }
+            (_, Some((broker, ..))) if place(&world.scope) == self.scope.as_ref().and_then(place) => {
+                tracing::debug!(cluster, %broker, "other brokers came or went");
+            }
+            (_, Some((broker, true, true))) => {
+                tracing::info!(cluster, %broker, "exporting the part of this broker and, as the lowest live one, what is of the cluster");
+            }
+            (_, Some((broker, true, false))) => {
+                tracing::info!(cluster, %broker, "exporting the part of this broker");
+            }
+            // Before the first metadata that says nothing.
+            (_, Some((broker, false, _))) if world.metadata_at.is_some() => {
+                tracing::warn!(cluster, %broker, "the metadata does not name this broker: its part is exported beside others");
+            }
+            _ => {}
+        }
+        self.scope = Some(world.scope.clone());
     }
 
     fn say_reached(&mut self, source: &ClusterSource, world: &World) {

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod output;
 pub mod record;
 pub mod replay;
+pub mod rules;
 pub mod serve;
 pub mod simulate;
 pub mod snapshot;
@@ -102,6 +103,8 @@ pub enum Command {
     Simulate(simulate::SimulateArgs),
     /// Print every metric with its type, labels and collector; with --estimate how many series a cluster would have.
     Metrics(metrics::MetricsArgs),
+    /// Print the alerting and recording rules for Prometheus, as a file or as a PrometheusRule.
+    Rules(rules::RulesArgs),
     /// Print a completion script for a shell.
     Completions(generate::CompletionsArgs),
     /// Print the man page.

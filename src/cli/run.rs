@@ -10,7 +10,7 @@ use super::metrics::{MetricsArgs, MetricsOutput};
 use super::output::{self, Progress};
 use super::serve::ServeArgs;
 use super::snapshot::{SnapshotArgs, SnapshotOutput};
-use super::{Command, Exit, check, generate, logging, record, replay, simulate};
+use super::{Command, Exit, check, generate, logging, record, replay, rules, simulate};
 use crate::app::{self, Estimated, Found, Reread};
 use crate::config::{Config, ConfigError, LogFormat, LogSettings, Process, Resolved};
 use crate::kafka::{self, KafkaError};
@@ -34,6 +34,7 @@ pub fn run(command: Command) -> Exit {
         Command::Replay(args) => replay::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Metrics(args) => metrics(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Completions(args) => print(&generate::completions(args)),
         Command::Man => generate::man().map_or_else(|error| failed(&error), |page| print(&page)),
     }

@@ -157,6 +157,8 @@ fn every_flag_and_variable_reaches_its_setting() {
         ("log.level", _) => "trace",
         ("clusters[].sasl.mechanism", _) => "SCRAM-SHA-512",
         ("clusters[].groups.states", _) => "Empty",
+        ("clusters[].scope", _) => "cluster",
+        ("clusters[].local_broker", _) => "7",
         ("clusters[].topics.time_lag", _) => "broker",
         (path, _) if path.ends_with("granularity") => "topic",
         _ => "xyz",
@@ -168,6 +170,7 @@ fn every_flag_and_variable_reaches_its_setting() {
         ("sasl-username", "u"),
         ("tls-cert-file", "f.pem"),
         ("tls-key-file", "f.pem"),
+        ("scope", "local_broker"),
     ];
     let run = |fake: &Fake, changed: Option<&str>, extra: &str| {
         let rest = needed.iter().filter(|(flag, _)| Some(*flag) != changed);

@@ -102,13 +102,15 @@ impl Drop for Brokers {
     }
 }
 
-/// Asks every broker for its groups. Returns the lists, and which brokers answered.
+/// Asks every broker that is watched for its groups. Returns the lists of those whose groups are shown, and which brokers
+/// answered.
 pub(super) async fn list_groups<K: KafkaApi>(
     asker: &Asker<K>,
     world: &World,
     report: &mut PassReport,
 ) -> (GroupLists, BTreeSet<BrokerId>) {
-    let calls: BTreeMap<BrokerId, Vec<()>> = members(world).map(|broker| (broker, vec![()])).collect();
+    let watched = members(world).filter(|broker| world.scope.watches(*broker));
+    let calls: BTreeMap<BrokerId, Vec<()>> = watched.map(|broker| (broker, vec![()])).collect();
     let results: Vec<(BrokerId, Result<Vec<GroupListing>, KafkaError>)> = asker
         .each_broker(calls, |broker, ()| async move {
             let call = asker.api.list_groups(broker);
@@ -121,7 +123,9 @@ pub(super) async fn list_groups<K: KafkaApi>(
         match result {
             Ok(groups) => {
                 answered.insert(broker);
-                lists.lists.push((broker, groups));
+                if world.scope.has_groups_of(broker) {
+                    lists.lists.push((broker, groups));
+                }
             }
             Err(error) => {
                 if error.code().is_some_and(|code| !code.is_silence()) {
@@ -132,13 +136,17 @@ pub(super) async fn list_groups<K: KafkaApi>(
         }
     }
     // An expected broker that the metadata does not name may hold groups that nobody else lists.
-    lists.complete = world.brokers.iter().all(|broker| lists.lists.iter().any(|(id, _)| *id == broker.id));
+    let has_list = |broker: BrokerId| lists.lists.iter().any(|(id, _)| *id == broker);
+    lists.complete = match world.scope.beside() {
+        Some(beside) => has_list(beside.broker()),
+        None => world.brokers.iter().all(|broker| has_list(broker.id)),
+    };
     (lists, answered)
 }
 
 /// The brokers that the metadata names: those that can be asked.
 pub(super) fn members(world: &World) -> impl Iterator<Item = BrokerId> {
-    world.brokers.iter().filter(|broker| broker.endpoint.is_some()).map(|broker| broker.id)
+    world.members().map(|broker| broker.id)
 }
 
 /// Asks for the metadata and takes it in; the cluster counts as reached when it comes.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 
 use super::ask::Asker;
+use super::interest::Interest;
 use super::report::PassReport;
 use crate::kafka::{Cause, KafkaApi, KafkaError, Operation, Target};
 use crate::model::heap;
@@ -86,13 +87,15 @@ impl Configs {
         &mut self,
         asker: &Asker<K>,
         world: &mut World,
+        interest: &Interest,
         now: Moment,
         report: &mut PassReport,
     ) {
         let started = Instant::now();
-        self.follow(world, now);
-        let due = self.due(world, now);
-        let unasked = world.topic_order.len().saturating_sub(due.len());
+        self.follow(world, interest, now);
+        let due = self.due(world, interest, now);
+        let wanted = world.topic_order.iter().filter(|ix| interest.has_topic(**ix)).count();
+        let unasked = wanted.saturating_sub(due.len());
         report.topic_settings.hits += u64::try_from(unasked).unwrap_or(u64::MAX);
         report.topic_settings.misses += u64::try_from(due.len()).unwrap_or(u64::MAX);
         if due.is_empty() {
@@ -121,8 +124,8 @@ impl Configs {
         report.topic_settings.took += started.elapsed();
     }
 
-    /// Forgets topics that are gone and lives that are over, and lets go settings that are too old.
-    fn follow(&mut self, world: &mut World, now: Moment) {
+    /// Forgets topics that are gone or not wanted and lives that are over, and lets go settings that are too old.
+    fn follow(&mut self, world: &mut World, interest: &Interest, now: Moment) {
         self.items.resize(world.topics.len(), None);
         for (place, item) in self.items.iter_mut().enumerate() {
             let life = world.topics[place].as_ref().map(|table| table.history);
@@ -130,18 +133,25 @@ impl Configs {
         }
         let is_old = |item: &Item| item.told_at.is_some_and(|at| now.since(at) > MAX_AGE);
         let order = world.topic_order.clone();
-        for ix in order.iter().filter(|ix| self.items[ix.index()].as_ref().is_some_and(is_old)) {
-            world.set_topic_settings(*ix, None);
+        for ix in order.iter() {
+            let item = &mut self.items[ix.index()];
+            if item.as_ref().is_some_and(is_old) {
+                world.set_topic_settings(*ix, None);
+            }
+            if !interest.has_topic(*ix) {
+                *item = None;
+                world.set_topic_settings(*ix, None);
+            }
         }
     }
 
     /// The topics that are to be asked for in this pass: new ones first.
-    fn due(&mut self, world: &World, now: Moment) -> Vec<Arc<str>> {
+    fn due(&mut self, world: &World, interest: &Interest, now: Moment) -> Vec<Arc<str>> {
         if self.silent_until.is_some_and(|until| now < until) {
             return Vec::new();
         }
         let (mut new, mut known) = (Vec::new(), Vec::new());
-        for (ix, table) in world.topics_by_name() {
+        for (ix, table) in world.topics_by_name().filter(|(ix, _)| interest.has_topic(*ix)) {
             match &self.items[ix.index()] {
                 None => new.push(table.name.clone()),
                 Some(item) if item.next <= now => known.push(table.name.clone()),

@@ -1,6 +1,6 @@
 //! The groups collector: state, members and assignments, described by each group's coordinator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::ask::Asker;
@@ -40,6 +40,20 @@ pub(super) fn apply_lists(world: &mut World, scheduler: &mut Scheduler, lists: &
     }
 }
 
+/// Has groups that the one broker whose groups are shown does not list any more described at once. Its word tells whether
+/// they have moved, and are another exporter's from now on, or whether the list is short.
+pub(super) fn doubt_unlisted(world: &World, scheduler: &mut Scheduler, lists: &GroupLists) {
+    if world.scope.is_cluster() || !lists.complete {
+        return;
+    }
+    let listed: HashSet<&str> = lists.lists.iter().flat_map(|(_, list)| list).map(|row| row.group.as_ref()).collect();
+    for group in world.groups.iter().filter(|group| !listed.contains(group.name.as_ref())) {
+        if let Some(item) = scheduler.group_mut(&group.name) {
+            item.membership.wake();
+        }
+    }
+}
+
 /// Describes groups at their coordinators; one that has moved is asked for where else it was listed. `max_age` says how
 /// old a description may get. Returns what became of each group that still exists.
 pub(super) async fn describe<K: KafkaApi>(
@@ -55,6 +69,11 @@ pub(super) async fn describe<K: KafkaApi>(
     let moved = round.ask(world, by_coordinator(world, groups), report).await;
     let mut elsewhere: BTreeMap<BrokerId, Names> = BTreeMap::new();
     for (group, asked, error) in moved {
+        if !world.scope.is_cluster() {
+            // Whoever coordinates it now, it is not in the part that is shown.
+            world.groups.remove(&group);
+            continue;
+        }
         let lists_it = |(broker, list): &&(BrokerId, Vec<_>)| {
             *broker != asked && list.iter().any(|listing: &crate::model::GroupListing| listing.group == group)
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::clock::Clock;
 use super::commits;
+use super::interest::Interest;
 use super::offsets::Outcome;
 use super::pass::Poller;
 use super::plan::{CommitScope, Sweep, full_interval, is_behind, topics_of};
@@ -12,7 +13,7 @@ use super::report::{CacheUse, PassReport};
 use crate::kafka::KafkaApi;
 use crate::model::OffsetSpec;
 use crate::schedule::{Answer, TopicItem};
-use crate::state::{CollectorName, CommitChange, GroupTable, TopicIx, World};
+use crate::state::{CollectorName, CommitChange, GroupTable, TopicIx, TopicTable, World};
 
 /// The most ticks between two looks at the brokers while something fails, as a power of two.
 const MAX_DOUBLINGS: u32 = 4;
@@ -72,10 +73,9 @@ fn read_topics(outcome: &commits::Outcome, ends: &Offsets) -> BTreeSet<TopicIx> 
     outcome.due.iter().copied().chain(besides).collect()
 }
 
-/// How many of a topic's partitions are asked for and have a leader, so that they can be.
-fn led(world: &World, topic: TopicIx) -> usize {
-    let placements = world.topic(topic).map_or(&[][..], |table| &table.placements[..table.asked()]);
-    placements.iter().filter(|placement| placement.leader.is_some()).count()
+/// How many of a topic's partitions are asked for.
+fn asked(world: &World, interest: &Interest, topic: TopicIx) -> usize {
+    world.topic(topic).map_or(0, |table| interest.places(topic, table).count())
 }
 
 /// How many commits a group has, or has on some topics.
@@ -86,11 +86,32 @@ pub(super) fn rows_of(group: &GroupTable, topics: Option<&[TopicIx]>) -> usize {
 }
 
 impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
-    /// Makes the scheduler know the topics that there are. Groups it knows from the lists.
-    pub(super) fn follow(&mut self) {
-        let world = &self.world;
+    /// Finds out anew whose offsets are wanted, where that is not all, and has what was not wanted before asked for at this
+    /// tick. Returns the topics that this is of.
+    pub(super) fn follow_interest(&mut self) -> Vec<TopicIx> {
+        let interest = Interest::of(&self.world);
+        let grown = interest.grown_since(&self.interest, &self.world);
+        self.interest = interest;
+        if !self.interest.is_everything() {
+            self.follow_topics();
+        }
+        for topic in &grown {
+            if let Some((item, _)) = self.scheduler.topic_mut(*topic) {
+                item.wake();
+            }
+        }
+        grown
+    }
+
+    /// Makes the scheduler know the topics that are wanted.
+    fn follow_topics(&mut self) {
+        let (world, interest) = (&self.world, &self.interest);
         self.scheduler.retain_topics(|place| world.topics.get(place).is_some_and(Option::is_some));
         for (ix, table) in world.topics_by_name() {
+            if !interest.has_topic(ix) {
+                self.scheduler.remove_topic(ix);
+                continue;
+            }
             if let Some((item, _)) = self.scheduler.topic_mut(ix)
                 && item.is_of(table)
             {
@@ -100,7 +121,16 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             let item = TopicItem::new(table, self.scheduler.bounds().0);
             self.scheduler.set_topic(ix, item);
         }
-        let partitions: usize = world.topics_by_name().map(|(_, table)| table.asked()).sum();
+    }
+
+    /// Makes the scheduler know the topics that there are. Groups it knows from the lists.
+    pub(super) fn follow(&mut self) {
+        self.follow_topics();
+        let (world, interest) = (&self.world, &self.interest);
+        let is_counted = |ix: TopicIx, place: usize| interest.has_partition(ix, place);
+        let asked =
+            |(ix, table): (TopicIx, &Arc<TopicTable>)| (0..table.asked()).filter(|at| is_counted(ix, *at)).count();
+        let partitions: usize = world.topics_by_name().map(asked).sum();
         let committed = world.groups.iter().filter_map(|group| group.commits.as_ref());
         let rows: usize = committed.map(|commits| commits.partitions.len()).sum();
         self.scheduler.resize(partitions + rows);
@@ -116,9 +146,9 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let world = &self.world;
         let serve = |used: &mut CacheUse, values: usize| used.hits += u64::try_from(values).unwrap_or(u64::MAX);
         if self.has(CollectorName::Offsets) {
-            let led: usize = world.topic_order.iter().map(|ix| led(world, *ix)).sum();
-            serve(&mut report.ends, led);
-            serve(&mut report.starts, led);
+            let all: usize = world.topic_order.iter().map(|ix| asked(world, &self.interest, *ix)).sum();
+            serve(&mut report.ends, all);
+            serve(&mut report.starts, all);
         }
         if self.has(CollectorName::Groups) {
             serve(&mut report.memberships, world.groups.len());
@@ -136,8 +166,9 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             used.hits = used.hits.saturating_sub(values);
             used.misses += values;
         };
-        ask(&mut report.ends, sweep.ends.iter().map(|ix| led(world, *ix)).sum());
-        ask(&mut report.starts, sweep.starts.iter().map(|ix| led(world, *ix)).sum());
+        let asked = |ix: &TopicIx| asked(world, &self.interest, *ix);
+        ask(&mut report.ends, sweep.ends.iter().map(asked).sum());
+        ask(&mut report.starts, sweep.starts.iter().map(asked).sum());
         ask(&mut report.memberships, sweep.describe.len());
         let rows = sweep.commits.iter().filter_map(|question| {
             let group = world.groups.get(&question.group)?;

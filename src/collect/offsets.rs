@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 
 use super::ask::Asker;
+use super::interest::Interest;
 use super::report::PassReport;
 use crate::kafka::{Cause, KafkaApi, KafkaError, Operation, Target};
 use crate::model::{BrokerId, KafkaCode, ListedPartition, MaxAge, OffsetSpec, PartitionId, TopicPartitions, TopicRows};
@@ -77,8 +78,8 @@ pub(super) fn failure_answer(error: &KafkaError) -> Answer {
 /// The partitions whose offsets are asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Which<'a> {
-    /// All of these topics; of sampled ones those of the sample.
-    Topics(&'a BTreeSet<TopicIx>),
+    /// All of these topics that are wanted; of sampled ones those of the sample.
+    Topics(&'a BTreeSet<TopicIx>, &'a Interest),
     /// These, by topic and place.
     Places(&'a BTreeSet<(TopicIx, usize)>),
 }
@@ -87,7 +88,7 @@ impl Which<'_> {
     /// The topics, each once or oftener.
     fn topics(&self) -> Box<dyn Iterator<Item = TopicIx> + '_> {
         match self {
-            Self::Topics(topics) => Box::new(topics.iter().copied()),
+            Self::Topics(topics, _) => Box::new(topics.iter().copied()),
             Self::Places(places) => Box::new(places.iter().map(|(ix, _)| *ix)),
         }
     }
@@ -177,9 +178,9 @@ fn plan(world: &World, which: Which<'_>) -> BTreeMap<BrokerId, Vec<Vec<TopicPart
         }
     };
     match which {
-        Which::Topics(topics) => {
-            for table in topics.iter().filter_map(|ix| world.topic(*ix)) {
-                (0..table.asked()).for_each(|place| add(table, place));
+        Which::Topics(topics, interest) => {
+            for (ix, table) in topics.iter().filter_map(|ix| Some((*ix, world.topic(*ix)?))) {
+                interest.places(ix, table).for_each(|place| add(table, place));
             }
         }
         Which::Places(places) => {

@@ -16,6 +16,7 @@ use super::ask::Asker;
 use super::brokers::{self, Brokers};
 use super::clock::Clock;
 use super::configs::Configs;
+use super::interest::Interest;
 use super::observe;
 use super::plan::{CommitQuestion, Enabled, Planner, Sweep};
 use super::report::PassReport;
@@ -50,6 +51,8 @@ pub struct Poller<K, C> {
     pub(super) look_again: observe::LookAgain,
     /// The append times that are looked for.
     pub(super) times: Times,
+    /// Whose offsets are asked for.
+    pub(super) interest: Interest,
 }
 
 impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
@@ -58,6 +61,10 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     pub fn new(api: Arc<K>, clock: C, settings: PollSettings, known: Option<World>) -> Self {
         let unknown = || World::new(Collectors::new(|name| settings.collectors.contains(&name)));
         let mut world = known.unwrap_or_else(unknown);
+        let is_of_rule = world.scope.is_cluster() == settings.scope_rule.is_cluster();
+        if !is_of_rule {
+            world.set_scope(settings.scope_rule.at_first());
+        }
         world.sample_partitions = settings.topics.sample_partitions;
         world.stream = settings.commit_feed.as_ref().map(|_| Arc::default());
         Self {
@@ -66,7 +73,6 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             scheduler: Scheduler::new(settings.rules.clone(), clock.now().moment),
             clock,
             settings,
-            world,
             brokers: Brokers::default(),
             topics: Topics::default(),
             configs: Configs::default(),
@@ -74,6 +80,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             answered: BTreeSet::new(),
             look_again: observe::LookAgain::default(),
             times: Times::default(),
+            interest: Interest::of(&world),
+            world,
         }
     }
 
@@ -88,7 +96,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     pub fn state_bytes(&self) -> StateBytes {
         let mut bytes = self.world.list_bytes();
         bytes.add(StatePart::Groups, self.lists.heap_bytes());
-        let collectors = self.topics.heap_bytes() + self.configs.heap_bytes();
+        let collectors = self.topics.heap_bytes() + self.configs.heap_bytes() + self.interest.heap_bytes();
         bytes.add(StatePart::Schedule, self.scheduler.heap_bytes() + collectors);
         bytes.add(StatePart::Stream, self.stream.as_ref().map_or(0, StreamTable::heap_bytes));
         bytes
@@ -122,13 +130,18 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             self.look(&mut report).await;
         }
         self.follow_stream();
+        if !looks {
+            self.follow_interest();
+        }
         let planner = self.planner();
         let sweep = if self.scheduler.is_fixed() { planner.everything() } else { planner.due() };
         self.count_hits(&mut report);
         self.count_misses(&sweep, &mut report);
         let sweeps = looks || !sweep.is_empty();
         if sweeps {
-            let moved = self.sweep(sweep, &mut report).await;
+            let mut moved = self.sweep(sweep, &mut report).await;
+            // What groups turned out to read has ends that were not asked for.
+            moved.extend(self.follow_interest());
             if !moved.is_empty() {
                 let again = self.planner().topics(moved);
                 self.count_misses(&again, &mut report);
@@ -159,7 +172,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         };
         let breakers = self.asker.breakers();
         let reachable = brokers::members(&self.world).filter(|broker| breakers.lets_through(*broker)).collect();
-        Planner { world: &self.world, scheduler: &self.scheduler, enabled, reachable }
+        Planner { world: &self.world, scheduler: &self.scheduler, interest: &self.interest, enabled, reachable }
     }
 
     pub(super) fn has(&self, collector: CollectorName) -> bool {
@@ -184,6 +197,8 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let shown = &self.settings.topics.names;
         self.world.metadata_max_age = self.scheduler.main_max_age();
         let reached = brokers::metadata(&self.asker, &mut self.world, shown, now, report).await;
+        self.follow_scope(report);
+        self.follow_interest();
         report.ran(CollectorName::Topics, started);
         if reached {
             self.brokers.describe(&self.asker, &mut self.world, now, report).await;
@@ -194,7 +209,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         if reached {
             let started = Instant::now();
             let interval = self.scheduler.tick().length * self.scheduler.tick().divisions;
-            self.topics.ask_due(&self.asker, &mut self.world, interval, report).await;
+            self.topics.ask_due(&self.asker, &mut self.world, &self.interest, interval, report).await;
             report.ran(CollectorName::Topics, started);
         }
     }
@@ -204,6 +219,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let (lists, answered) = brokers::list_groups(&self.asker, &self.world, report).await;
         if self.has(CollectorName::Groups) {
             groups::apply_lists(&mut self.world, &mut self.scheduler, &lists, &self.settings.groups);
+            groups::doubt_unlisted(&self.world, &mut self.scheduler, &lists);
             groups::note_without_coordinator(&mut self.world, self.clock.now().moment, report);
             report.ran(CollectorName::Groups, started);
         }
@@ -220,10 +236,12 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
 
     /// One round: asks for what is planned. Returns the topics that turned out to move and whose commits are older than
     /// that.
-    async fn sweep(&mut self, sweep: Sweep, report: &mut PassReport) -> BTreeSet<TopicIx> {
+    async fn sweep(&mut self, mut sweep: Sweep, report: &mut PassReport) -> BTreeSet<TopicIx> {
         self.world.round = self.world.round.next();
         self.offsets(OffsetSpec::Earliest, &sweep.starts, report).await;
         self.describe(&sweep.describe, report).await;
+        // Of a group that is gone, or another exporter's by now, there is nothing more to ask.
+        sweep.commits.retain(|question| self.world.groups.get(&question.group).is_some());
         let asked = self.commits(sweep.commits, report).await;
         let mut ends = self.ends(&sweep.ends, report).await;
         ends.not_stable = self.stable_ends(&asked, report).await;
@@ -244,7 +262,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
         let (started, read) = (Instant::now(), self.read_at());
         let scheduler = &self.scheduler;
         let max_age = |topic| scheduler.topic_max_age(topic, spec);
-        let which = offsets::Which::Topics(topics);
+        let which = offsets::Which::Topics(topics, &self.interest);
         let outcomes = offsets::ask(&self.asker, &mut self.world, spec, which, max_age, read, report).await;
         report.ran(CollectorName::Offsets, started);
         report.offsets(spec).took += started.elapsed();
@@ -321,7 +339,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
             return;
         }
         let (started, now) = (Instant::now(), self.clock.now().moment);
-        self.configs.ask_due(&self.asker, &mut self.world, now, report).await;
+        self.configs.ask_due(&self.asker, &mut self.world, &self.interest, now, report).await;
         report.ran(CollectorName::Configs, started);
         if !self.world.up || self.configs.is_failing() {
             report.incomplete(CollectorName::Configs);
@@ -330,11 +348,13 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
 
     fn conclude(&mut self, looked: bool, report: &mut PassReport) {
         {
-            let (breakers, answered) = (self.asker.breakers(), &self.answered);
+            let (breakers, answered, scope) = (self.asker.breakers(), &self.answered, self.world.scope.clone());
             self.world.set_broker_health(|broker| {
                 let state = breakers.state(broker);
                 // A broker that fell silent later in the pass does not answer any more.
-                (answered.contains(&broker) && breakers.lets_through(broker), state, breakers.trips(broker))
+                // Of one that is not watched nothing is known but that it was not found silent.
+                let has_answered = answered.contains(&broker) || !scope.watches(broker);
+                (has_answered && breakers.lets_through(broker), state, breakers.trips(broker))
             });
         }
         self.judge_collectors(looked, report);

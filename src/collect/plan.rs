@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::commits::{PARTITIONS_PER_CALL, is_everything_cheaper};
+use super::interest::Interest;
 use crate::model::{BrokerId, OffsetSpec};
 use crate::schedule::{GroupItem, Scheduler};
-use crate::state::{CommitTable, GroupTable, Segment, TopicIx, World};
+use crate::state::{CommitTable, GroupTable, Segment, TopicIx, TopicTable, World};
 
 /// What to ask of one group's commits.
 #[derive(Debug, Clone)]
@@ -70,6 +71,8 @@ pub(super) struct Enabled {
 pub(super) struct Planner<'a> {
     pub(super) world: &'a World,
     pub(super) scheduler: &'a Scheduler,
+    /// Whose offsets are asked for.
+    pub(super) interest: &'a Interest,
     pub(super) enabled: Enabled,
     /// The brokers that are in the cluster and not left alone.
     pub(super) reachable: BTreeSet<BrokerId>,
@@ -79,7 +82,7 @@ impl Planner<'_> {
     /// Everything there is.
     pub(super) fn everything(&self) -> Sweep {
         let mut sweep = Sweep::default();
-        let all: BTreeSet<TopicIx> = self.world.topic_order.iter().copied().collect();
+        let all: BTreeSet<TopicIx> = self.topics_wanted().collect();
         if self.enabled.offsets {
             sweep.starts.clone_from(&all);
             sweep.ends.clone_from(&all);
@@ -100,8 +103,8 @@ impl Planner<'_> {
         let mut sweep = Sweep::default();
         if self.enabled.offsets {
             let is_due = |spec| move |ix: &TopicIx| self.scheduler.is_topic_due(*ix, spec);
-            sweep.ends = self.world.topic_order.iter().copied().filter(is_due(OffsetSpec::Latest)).collect();
-            sweep.starts = self.world.topic_order.iter().copied().filter(is_due(OffsetSpec::Earliest)).collect();
+            sweep.ends = self.topics_wanted().filter(is_due(OffsetSpec::Latest)).collect();
+            sweep.starts = self.topics_wanted().filter(is_due(OffsetSpec::Earliest)).collect();
         }
         // What one group asks for sooner than others makes the ends newer that the others' lags stand beside.
         let mut ends = sweep.ends.clone();
@@ -138,6 +141,17 @@ impl Planner<'_> {
         }
         self.complete(&mut sweep);
         sweep
+    }
+
+    fn topics_wanted(&self) -> impl Iterator<Item = TopicIx> {
+        self.world.topic_order.iter().copied().filter(|ix| self.interest.has_topic(*ix))
+    }
+
+    /// Whether a log start was never read that a lag is to be measured with: of what was not wanted until now.
+    fn lacks_starts(&self, topic: TopicIx) -> bool {
+        let lacks =
+            |table: &TopicTable| self.interest.places(topic, table).any(|place| table.starts[place].known().is_none());
+        !self.interest.is_everything() && self.world.topic(topic).is_some_and(|table| lacks(table))
     }
 
     fn question(&self, group: &GroupTable, topics: CommitScope) -> CommitQuestion {
@@ -180,7 +194,8 @@ impl Planner<'_> {
             let group = self.world.groups.get(&question.group);
             for topic in question.topics.due() {
                 sweep.ends.insert(*topic);
-                if group.is_some_and(|group| is_behind(self.world, group, *topic)) {
+                let is_behind = || group.is_some_and(|group| is_behind(self.world, group, *topic));
+                if self.lacks_starts(*topic) || is_behind() {
                     sweep.starts.insert(*topic);
                 }
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cpu::CpuMeter;
 use super::limits::ClusterLimit;
+use super::scope::ScopeRule;
 use crate::kafka::CommitFeed;
 use crate::model::{GroupState, NamePredicate};
 use crate::schedule::Rules;
@@ -33,6 +34,8 @@ pub struct GroupScope {
 /// What a poller of one cluster is told.
 #[derive(Debug, Clone)]
 pub struct PollSettings {
+    /// Which part of the cluster.
+    pub scope_rule: ScopeRule,
     /// Which topics.
     pub topics: TopicScope,
     /// Which groups.
@@ -56,6 +59,7 @@ impl PollSettings {
     /// Everything there is, with so many calls in flight.
     pub(crate) fn of_everything(max_in_flight: usize, breaker_seed: u64, rules: Rules) -> Self {
         Self {
+            scope_rule: ScopeRule::Cluster,
             topics: TopicScope { names: NamePredicate::everything(), sample_partitions: None },
             groups: GroupScope {
                 names: NamePredicate::everything(),

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::ask::Asker;
+use super::interest::Interest;
 use super::report::PassReport;
 use crate::kafka::KafkaApi;
 use crate::model::heap;
@@ -38,7 +39,7 @@ impl Topics {
     }
 
     /// The topics whose ids are to be asked for in this pass.
-    fn due(&mut self, world: &World, interval: Duration) -> Vec<Arc<str>> {
+    fn due(&mut self, world: &World, interest: &Interest, interval: Duration) -> Vec<Arc<str>> {
         let total = world.topic_order.len();
         let passes = SLOW_CYCLE.as_millis().checked_div(interval.as_millis()).unwrap_or(1).max(1);
         let share = total.div_ceil(usize::try_from(passes).unwrap_or(usize::MAX));
@@ -47,7 +48,7 @@ impl Topics {
         for (place, (ix, table)) in world.topics_by_name().enumerate() {
             let is_new = self.told[ix.index()] != Some(table.history);
             let from_cursor = (place + total - self.cursor.min(total)) % total;
-            if is_new || from_cursor < share {
+            if interest.has_topic(ix) && (is_new || from_cursor < share) {
                 due.push(table.name.clone());
             }
         }
@@ -60,11 +61,13 @@ impl Topics {
         &mut self,
         asker: &Asker<K>,
         world: &mut World,
+        interest: &Interest,
         interval: Duration,
         report: &mut PassReport,
     ) {
-        let due = self.due(world, interval);
-        let unasked = world.topic_order.len().saturating_sub(due.len());
+        let due = self.due(world, interest, interval);
+        let wanted = world.topic_order.iter().filter(|ix| interest.has_topic(**ix)).count();
+        let unasked = wanted.saturating_sub(due.len());
         report.topic_ids.hits += u64::try_from(unasked).unwrap_or(u64::MAX);
         self.ask(asker, world, due, report).await;
     }

@@ -11,9 +11,11 @@ use super::filter::NameFilter;
 use super::librdkafka::FILE_PROPERTIES;
 use super::polling::{self, Chosen};
 use super::secret::{Properties, Secret};
-use super::tracking;
+use super::tracking::{self, CommitSource};
 use super::tree::{Field, Value};
-use super::types::{Cluster, Collectors, Granularity, GroupSettings, Sasl, SaslMechanism, Tls, TopicSettings};
+use super::types::{
+    Cluster, Collectors, Granularity, GroupSettings, LocalBroker, Sasl, SaslMechanism, Scope, Tls, TopicSettings,
+};
 use super::values;
 
 /// The most bootstrap servers of a cluster; a handful finds all others.
@@ -47,6 +49,7 @@ pub(crate) fn cluster(checker: &mut Checker<'_>, section: &Field<'_>, polling: &
     let mut cluster = Cluster {
         name: name(checker, &section.field("name")),
         bootstrap_servers: bootstrap_servers(checker, section),
+        scope: scope(checker, section),
         labels: labels(checker, &section.field("labels")),
         tls,
         sasl,
@@ -79,6 +82,11 @@ fn warn_of_no_effect(checker: &mut Checker<'_>, section: &Field<'_>, cluster: &C
         } else if !cluster.collectors.commits || !cluster.collectors.offsets {
             checker.warn(&drops, "no effect: without the collectors of offsets and commits no lag is known");
         }
+    }
+    if matches!(cluster.scope, Scope::LocalBroker(_)) && cluster.commits == CommitSource::Stream {
+        let what =
+            "every exporter beside a broker reads all of __consumer_offsets for this, not only its broker's part";
+        checker.warn(&section.field("commits"), what);
     }
     let names = "overrides say the granularity that holds anyway, for none says another";
     for (field, general, all) in [
@@ -123,6 +131,22 @@ fn bootstrap_servers(checker: &mut Checker<'_>, section: &Field<'_>) -> Vec<Stri
     }
     checker.limit(&field, servers.len(), MAX_BOOTSTRAP_SERVERS, "servers");
     servers
+}
+
+fn scope(checker: &mut Checker<'_>, section: &Field<'_>) -> Scope {
+    let (scope, broker) = (section.field("scope"), section.field("local_broker"));
+    let local = checker.parse(&broker, values::local_broker).unwrap_or(LocalBroker::Auto);
+    let is_local = checker.parse(&scope, values::is_scope_local);
+    if is_local == Some(true) {
+        return Scope::LocalBroker(local);
+    }
+    // A scope that is none is told of already; auto beside scope: cluster is what holds anyway.
+    let is_meant = local != LocalBroker::Auto || !scope.is_given();
+    if broker.is_given() && is_meant && (is_local == Some(false) || !scope.is_given()) {
+        let what = "a broker is chosen, but the scope is cluster: all of it is exported";
+        checker.error(&broker, ValueError::new(what, "set scope to local_broker, or leave this out"));
+    }
+    Scope::Cluster
 }
 
 fn labels(checker: &mut Checker<'_>, field: &Field<'_>) -> Vec<(String, String)> {

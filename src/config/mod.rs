@@ -54,8 +54,8 @@ pub use tracking::{
     MAX_OVERRIDES, MIN_DISTANCE_RANGE, STATUS_INTERVALS_RANGE, Status, TimeLag, TopicOverride,
 };
 pub use types::{
-    Cluster, Collectors, Config, Granularity, GroupSettings, Listen, LogFormat, LogSettings, Sasl, SaslMechanism, Tls,
-    TopicSettings, Web,
+    Cluster, Collectors, Config, Granularity, GroupSettings, Listen, LocalBroker, LogFormat, LogSettings, Sasl,
+    SaslMechanism, Scope, Tls, TopicSettings, Web,
 };
 pub use values::{GROUP_STATES, MAX_LABEL_VALUE_BYTES, MAX_PATTERN_BYTES, OWN_LABELS};
 pub use yaml::{MAX_DEPTH, MAX_NODES};

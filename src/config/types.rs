@@ -87,6 +87,9 @@ pub struct Cluster {
     pub name: Option<String>,
     /// Brokers to start from, each `HOST:PORT`; at least one.
     pub bootstrap_servers: Vec<String>,
+    /// Which part of the cluster is exported; default all.
+    #[serde(flatten)]
+    pub scope: Scope,
     /// Constant labels for every `kafka_` series of this cluster, sorted by name.
     #[serde(serialize_with = "as_map")]
     pub labels: Vec<(String, String)>,
@@ -243,6 +246,27 @@ pub struct Collectors {
     pub commits: bool,
     /// Settings of topics; default true.
     pub configs: bool,
+}
+
+/// Which part of a cluster is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "scope", content = "local_broker", rename_all = "snake_case")]
+pub enum Scope {
+    /// All of it.
+    Cluster,
+    /// What one broker leads and coordinates.
+    LocalBroker(LocalBroker),
+}
+
+/// The broker that an exporter is beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalBroker {
+    /// The one whose advertised address is here.
+    Auto,
+    /// The one with this id.
+    #[serde(untagged)]
+    Id(i32),
 }
 
 /// The exporter's own log.

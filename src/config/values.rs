@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::ValueError;
 use super::polling::PollingMode;
-use super::types::{Granularity, Listen, LogFormat, SaslMechanism};
+use super::types::{Granularity, Listen, LocalBroker, LogFormat, SaslMechanism};
 
 /// The longest regex that a filter takes.
 pub const MAX_PATTERN_BYTES: usize = 4096;
@@ -325,6 +325,24 @@ pub(crate) fn granularity(text: &str) -> Parsed<Granularity> {
         "topic" => Ok(Granularity::Topic),
         _ => Err(ValueError::new(format!("'{text}' is not a granularity"), "write partition or topic")),
     }
+}
+
+/// Whether a scope is that of one broker.
+pub(crate) fn is_scope_local(text: &str) -> Parsed<bool> {
+    match text {
+        "cluster" => Ok(false),
+        "local_broker" => Ok(true),
+        _ => Err(ValueError::new(format!("'{text}' is not a scope"), "write cluster or local_broker")),
+    }
+}
+
+/// A broker's id, or that it is to be found out.
+pub(crate) fn local_broker(text: &str) -> Parsed<LocalBroker> {
+    if text == "auto" {
+        return Ok(LocalBroker::Auto);
+    }
+    let id = text.parse().ok().filter(|id| *id >= 0).map(LocalBroker::Id);
+    id.ok_or_else(|| ValueError::new(format!("'{text}' is no broker's id"), "write its node.id, or auto"))
 }
 
 /// A group state in Kafka's own spelling, whatever the case was.

@@ -66,6 +66,9 @@ impl Stamps {
     /// The stamps of a snapshot that has been derived, with the outlook that it took over from `former`. `same_topic` says
     /// of a topic place whether it is the very same table as in the snapshot before, with nothing become too old.
     pub(super) fn of(snapshot: &Snapshot, former: Option<&Snapshot>, same_topic: impl Fn(usize) -> bool) -> Self {
+        // Which part of a topic is shown goes by the scope, and by its own leaders.
+        let same_scope = former.is_none_or(|former| former.world.scope == snapshot.world.scope);
+        let same_topic = |place: usize| same_scope && same_topic(place);
         let kept = |stamp: Option<&Stamp>| stamp.copied().unwrap_or_else(Stamp::fresh);
         let topics = 0..snapshot.world.topics.len();
         let topics = topics

@@ -229,14 +229,17 @@ impl<R: Fn() -> RequestInfo> Question<'_, R> {
 
     fn topics(&self, cluster: &str) -> Result<Answer, Refusal> {
         let Told { snapshot, .. } = self.snapshot(cluster, NO_CLUSTER)?;
-        let topics = snapshot.world.topics_by_name().map(|(_, table)| table.name.as_ref());
+        let scope = &snapshot.world.scope;
+        let shown = snapshot.world.topics_by_name().filter(|(_, table)| scope.has_topic(table));
+        let topics = shown.map(|(_, table)| table.name.as_ref());
         Ok(self.ok("topic list returned", Topics { topics: topics.collect() }))
     }
 
     fn topic(&self, cluster: &str, topic: &str) -> Result<Answer, Refusal> {
         let Told { snapshot, .. } = self.snapshot(cluster, NO_TOPIC)?;
         let table = snapshot.world.names.get(topic).and_then(|ix| snapshot.world.topic(ix));
-        let table = table.ok_or(Refusal::not_found(NO_TOPIC))?;
+        // Where the topic is at home all its ends are known; the answer is about all of them.
+        let table = table.filter(|table| snapshot.world.scope.has_topic(table)).ok_or(Refusal::not_found(NO_TOPIC))?;
         let end = |place| snapshot.freshness.end(table, place).map(|offset| offset.get());
         Ok(self.ok("topic offsets returned", Offsets { offsets: (0..table.partitions()).map(end).collect() }))
     }

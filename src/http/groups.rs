@@ -14,7 +14,7 @@ use super::routes::{Answer, Head};
 use crate::derive::{Snapshot, Standing};
 use crate::metrics::ClusterSource;
 use crate::model::WallTime;
-use crate::report::GroupReport;
+use crate::report::{GroupReport, scope_in_words};
 
 /// What is said of a cluster before its groups.
 #[derive(Serialize)]
@@ -24,6 +24,9 @@ struct ClusterHead<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster_id: Option<&'a str>,
     up: bool,
+    /// Which part of the cluster's groups these are; left out when it is all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     /// When what follows was derived from what Kafka said; left out while nothing is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_timestamp_seconds: Option<f64>,
@@ -55,6 +58,7 @@ fn of_cluster(cluster: &ClusterSource, query: &Arc<GroupQuery>) -> impl Iterator
         name: cluster.name.as_deref(),
         cluster_id: known.and_then(|snapshot| snapshot.world.cluster_id.as_deref()),
         up: known.is_some_and(|snapshot| snapshot.world.up),
+        scope: known.map(|snapshot| &snapshot.world.scope).filter(|scope| !scope.is_cluster()).map(scope_in_words),
         snapshot_timestamp_seconds: known.map(|snapshot| snapshot.derived_at.wall.as_seconds()),
     };
     let head = open(&head, "groups", '[');

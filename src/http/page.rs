@@ -15,7 +15,9 @@ use super::unwell::{diagnoses, write_unwell};
 use crate::derive::Snapshot;
 use crate::metrics::limit;
 use crate::metrics::{ClusterSource, TaskState};
+use crate::report::scope_in_words;
 use crate::schedule::Schedule;
+use crate::state::Scope;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
@@ -121,6 +123,7 @@ fn write_cluster(out: &mut String, cluster: &ClusterSource, now: Duration) -> fm
     if let Some(snapshot) = &snapshot {
         let told_at = cluster.told_at(Some(snapshot));
         let unwell = diagnoses(snapshot, told_at);
+        write_scope(out, &snapshot.world.scope)?;
         write_numbers(out, snapshot, unwell.len(), &cluster.schedule.load(), now)?;
         write_silent_brokers(out, snapshot)?;
         write_withheld(out, snapshot)?;
@@ -131,6 +134,17 @@ fn write_cluster(out: &mut String, cluster: &ClusterSource, now: Duration) -> fm
     Ok(())
 }
 
+/// Says whose part of the cluster is shown, where that is not all.
+fn write_scope(out: &mut String, scope: &Scope) -> fmt::Result {
+    match scope {
+        Scope::Cluster => Ok(()),
+        Scope::Beside(_) => writeln!(out, "<p class=\"servers\">{}</p>", scope_in_words(scope)),
+        Scope::Unplaced(_) => {
+            writeln!(out, "<p class=\"error\"><strong>Not exported</strong> {}</p>", Escaped(&scope_in_words(scope)))
+        }
+    }
+}
+
 fn write_numbers(
     out: &mut String,
     snapshot: &Snapshot,
@@ -139,13 +153,13 @@ fn write_numbers(
     now: Duration,
 ) -> fmt::Result {
     let world = &snapshot.world;
-    let brokers = world.brokers.len();
-    let answering = world.brokers.iter().filter(|broker| broker.answers).count();
-    let partitions: usize = world.topics_by_name().map(|(_, table)| table.partitions()).sum();
+    let brokers = world.watched_brokers().count();
+    let answering = world.watched_brokers().filter(|broker| broker.answers).count();
+    let (topics, partitions) =
+        world.shown_topics().fold((0, 0), |(topics, sum), (_, _, shown)| (topics + 1, sum + shown));
     let age = age(snapshot.derived_at.wall.0, now);
     out.push_str("<dl>\n");
     writeln!(out, "<div><dt>brokers answering</dt><dd>{answering} <small>of {brokers}</small></dd></div>")?;
-    let topics = world.topic_order.len();
     writeln!(out, "<div><dt>topics</dt><dd>{topics} <small>{partitions} partitions</small></dd></div>")?;
     let note = if unwell > 0 { format!(" <small>{unwell} not well</small>") } else { String::new() };
     writeln!(out, "<div><dt>groups</dt><dd>{}{note}</dd></div>", snapshot.groups.len())?;
@@ -176,7 +190,7 @@ fn stretched(ratio: f64) -> String {
 
 /// Names the brokers that did not answer, a few of them: who looks at the page wants to know where to go next.
 fn write_silent_brokers(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
-    let silent = || snapshot.world.brokers.iter().filter(|broker| !broker.answers);
+    let silent = || snapshot.world.watched_brokers().filter(|broker| !broker.answers);
     let count = silent().count();
     if count == 0 {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::GroupReport;
+use super::{GroupReport, scope_in_words};
 use crate::derive::Snapshot;
 use crate::model::PartitionId;
 use crate::state::{Sample, TopicIx, TopicTable};
@@ -16,6 +16,9 @@ pub struct ClusterReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster_id: Option<String>,
     up: bool,
+    /// Which part of the cluster this is; left out when it is all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     brokers: Vec<BrokerReport>,
     topics: Vec<TopicReport>,
     groups: Vec<GroupReport>,
@@ -49,7 +52,9 @@ struct TopicReport {
     start_offset_sampled_sum: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_offset_sampled_sum: Option<u64>,
-    unknown_partitions: u32,
+    /// Left out, as the sums are, where another exporter tells of the topic as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown_partitions: Option<u32>,
     partitions: Vec<PartitionReport>,
 }
 
@@ -71,7 +76,7 @@ impl ClusterReport {
     #[must_use]
     pub fn new(name: Option<&str>, snapshot: &Snapshot, errors: Vec<String>) -> Self {
         let (world, now) = (&snapshot.world, snapshot.derived_at.wall);
-        let brokers = world.brokers.iter().map(|broker| BrokerReport {
+        let brokers = world.watched_brokers().map(|broker| BrokerReport {
             id: broker.id.0,
             address: broker.endpoint.as_ref().map(|endpoint| endpoint.address()),
             rack: broker.rack.as_deref().map(str::to_owned),
@@ -81,8 +86,9 @@ impl ClusterReport {
             name: name.map(str::to_owned),
             cluster_id: world.cluster_id.as_deref().map(str::to_owned),
             up: world.up,
+            scope: (!world.scope.is_cluster()).then(|| scope_in_words(&world.scope)),
             brokers: brokers.collect(),
-            topics: world.topics_by_name().map(|(ix, table)| topic(snapshot, ix, table)).collect(),
+            topics: world.shown_topics().map(|(ix, table, _)| topic(snapshot, ix, table)).collect(),
             groups: snapshot.standings(now).map(|standing| GroupReport::new(snapshot, standing, now)).collect(),
             errors,
         }
@@ -90,8 +96,11 @@ impl ClusterReport {
 }
 
 fn topic(snapshot: &Snapshot, ix: TopicIx, table: &TopicTable) -> TopicReport {
-    let sums = snapshot.topic(ix);
-    let partitions = table.placements.iter().enumerate().filter_map(|(place, placement)| {
+    let scope = &snapshot.world.scope;
+    let at_home = scope.has_topic(table);
+    let sums = Some(snapshot.topic(ix)).filter(|_| at_home);
+    let shown = table.placements.iter().enumerate().filter(|(_, placement)| scope.has_partition(placement.leader));
+    let partitions = shown.filter_map(|(place, placement)| {
         Some(PartitionReport {
             partition: PartitionId::from_index(place)?.0,
             leader: placement.leader.map(|leader| leader.0),
@@ -104,12 +113,15 @@ fn topic(snapshot: &Snapshot, ix: TopicIx, table: &TopicTable) -> TopicReport {
     TopicReport {
         name: table.name.to_string(),
         topic_id: table.id.map(|id| id.to_string()),
-        start_offset_sum: sums.start_sum,
-        end_offset_sum: sums.end_sum,
-        sampled_partitions: table.sample.filter(|_| snapshot.freshness.is_placed(table)).map(Sample::partitions),
-        start_offset_sampled_sum: sums.start_sampled_sum,
-        end_offset_sampled_sum: sums.end_sampled_sum,
-        unknown_partitions: sums.unknown,
+        start_offset_sum: sums.and_then(|sums| sums.start_sum),
+        end_offset_sum: sums.and_then(|sums| sums.end_sum),
+        sampled_partitions: table
+            .sample
+            .filter(|_| at_home && snapshot.freshness.is_placed(table))
+            .map(Sample::partitions),
+        start_offset_sampled_sum: sums.and_then(|sums| sums.start_sampled_sum),
+        end_offset_sampled_sum: sums.and_then(|sums| sums.end_sampled_sum),
+        unknown_partitions: sums.map(|sums| sums.unknown),
         partitions: partitions.collect(),
     }
 }

@@ -4,6 +4,7 @@ mod estimate;
 mod group;
 mod human;
 mod json;
+mod scope;
 mod sentence;
 mod table;
 #[cfg(test)]
@@ -16,5 +17,6 @@ pub use estimate::EstimateReport;
 pub use group::GroupReport;
 pub use human::{Count, MessageCount, Roughly, TimeOfDay};
 pub use json::{ClusterReport, clusters_json};
+pub use scope::scope_in_words;
 pub use sentence::sentence;
 pub use table::{cluster_table, printable};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Roughly, sentence};
+use super::{Roughly, scope_in_words, sentence};
 use crate::derive::{Diagnosis, GroupMeaning, Snapshot, Standing, TopicLag, TopicStanding};
 use crate::model::{GroupStatus, Messages};
 use crate::state::Segment;
@@ -87,17 +87,21 @@ fn write_diagnoses(text: &mut String, snapshot: &Snapshot) {
 fn summary(name: Option<&str>, snapshot: &Snapshot) -> String {
     let world = &snapshot.world;
     let (mut topics, mut partitions) = (0_usize, 0_usize);
-    for (_, table) in world.topics_by_name() {
+    for (_, _, shown) in world.shown_topics() {
         topics += 1;
-        partitions += table.partitions();
+        partitions += shown;
     }
-    let up = world.brokers.iter().filter(|broker| broker.answers).count();
+    let up = world.watched_brokers().filter(|broker| broker.answers).count();
+    let scope = match world.scope.is_cluster() {
+        true => String::new(),
+        false => format!("{}\n", printable(&scope_in_words(&world.scope))),
+    };
     let id = world.cluster_id.as_deref().map(|id| format!(" ({id})")).unwrap_or_default();
     let state = if world.up { "" } else { " NOT REACHED" };
     format!(
-        "cluster {}{id}{state}: {up} of {} brokers answer, {topics} topics, {partitions} partitions, {} groups\n",
+        "cluster {}{id}{state}: {up} of {} brokers answer, {topics} topics, {partitions} partitions, {} groups\n{scope}",
         name.unwrap_or(NONE),
-        world.brokers.len(),
+        world.watched_brokers().count(),
         snapshot.groups.len(),
     )
 }

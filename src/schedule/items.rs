@@ -111,9 +111,14 @@ impl TopicItem {
         let shape = shape(table);
         if self.shape != shape {
             self.shape = shape;
-            self.ends.wake();
-            self.starts.wake();
+            self.wake();
         }
+    }
+
+    /// All of it is asked for at once.
+    pub fn wake(&mut self) {
+        self.ends.wake();
+        self.starts.wake();
     }
 
     /// Its bounds.

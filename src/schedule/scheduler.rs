@@ -277,6 +277,13 @@ impl Scheduler {
         self.topics[topic.index()] = Some(item);
     }
 
+    /// Forgets a topic.
+    pub fn remove_topic(&mut self, topic: TopicIx) {
+        if let Some(slot) = self.topics.get_mut(topic.index()) {
+            *slot = None;
+        }
+    }
+
     /// Forgets the topics at the places for which `exists` is false.
     pub fn retain_topics(&mut self, exists: impl Fn(usize) -> bool) {
         for (place, slot) in self.topics.iter_mut().enumerate() {

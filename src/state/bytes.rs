@@ -25,6 +25,7 @@ impl World {
         };
         let brokers: usize = self.brokers.iter().map(of_broker).sum();
         bytes.add(StatePart::Topics, heap::arc::<Vec<BrokerFacts>>() + heap::vec(&self.brokers) + brokers);
+        bytes.add(StatePart::Topics, self.scope.heap_bytes());
         bytes.add(StatePart::Stream, self.stream.as_deref().map_or(0, super::StreamFacts::heap_bytes));
         bytes
     }

@@ -202,6 +202,11 @@ impl Groups {
         }
     }
 
+    /// Forgets the groups for which `keep` is false.
+    pub(super) fn retain(&mut self, keep: impl Fn(&GroupTable) -> bool) {
+        self.entries.retain(|entry| keep(&entry.table));
+    }
+
     /// Forgets a group: its coordinator says that it is dead or not there.
     pub fn remove(&mut self, name: &str) {
         if let Some(place) = self.place(name) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Asked, AssignedTopic, Collectors, CommitChange, CommitTable, CommitTerms, Groups, HistoryId, Membership, ReadAt,
-    Reading, Round, Sample, StreamFacts, TopicIx, TopicNames, TopicTable,
+    Reading, Round, Sample, Scope, StreamFacts, TopicIx, TopicNames, TopicTable,
 };
 use crate::model::{
     BreakerState, Broker, BrokerId, ClusterDescription, ClusterMetadata, CommittedOffsets, GroupDescription,
@@ -54,6 +54,8 @@ pub struct World {
     pub metadata_at: Option<Moment>,
     /// How old metadata may get.
     pub metadata_max_age: MaxAge,
+    /// What of the cluster is shown. Groups that are not are not known either; topics are, for the metadata tells of all.
+    pub scope: Scope,
     /// The most partitions of a topic whose offsets are asked for; `None`: all.
     pub sample_partitions: Option<NonZeroUsize>,
     /// Known and expected brokers, ordered by id.
@@ -85,6 +87,7 @@ impl World {
             up: false,
             metadata_at: None,
             metadata_max_age: MaxAge::ZERO,
+            scope: Scope::default(),
             sample_partitions: None,
             brokers: Arc::default(),
             names: Arc::default(),
@@ -112,6 +115,30 @@ impl World {
     /// The existing topics, ordered by name.
     pub fn topics_by_name(&self) -> impl Iterator<Item = (TopicIx, &Arc<TopicTable>)> {
         self.topic_order.iter().filter_map(|ix| Some((*ix, self.topic(*ix)?)))
+    }
+
+    /// The brokers that the metadata names: those that are live and can be asked.
+    pub fn members(&self) -> impl Iterator<Item = &Broker> {
+        self.brokers.iter().filter_map(|broker| broker.endpoint.as_ref())
+    }
+
+    /// The brokers whose signs of life are looked for: all, or the one whose part is shown.
+    pub fn watched_brokers(&self) -> impl Iterator<Item = &BrokerFacts> {
+        self.brokers.iter().filter(|broker| self.scope.watches(broker.id))
+    }
+
+    /// The topics of which something is shown, ordered by name, with how many of its partitions are.
+    pub fn shown_topics(&self) -> impl Iterator<Item = (TopicIx, &Arc<TopicTable>, usize)> {
+        self.topics_by_name().filter(|(_, table)| self.scope.has_part_of(table)).map(|(ix, table)| {
+            let shown = table.placements.iter().filter(|placement| self.scope.has_partition(placement.leader));
+            (ix, table, shown.count())
+        })
+    }
+
+    /// Shows another part of the cluster from here on; the groups that are not in it are forgotten.
+    pub fn set_scope(&mut self, scope: Scope) {
+        self.groups.retain(|group| scope.has_groups_of(group.coordinator));
+        self.scope = scope;
     }
 
     /// Takes in the metadata; `shown` says which topics are exported.

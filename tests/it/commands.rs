@@ -48,7 +48,7 @@ fn commands_have_help_that_fits_a_page() {
         assert!(all.contains(part), "{part} is not in\n{all}");
     }
     for command in
-        ["serve", "demo", "check", "snapshot", "record", "replay", "simulate", "metrics", "completions", "man"]
+        ["serve", "demo", "check", "snapshot", "record", "replay", "simulate", "metrics", "rules", "completions", "man"]
     {
         let help = well([command, "--help"]);
         assert!(help.contains(&format!("Usage: kafkascope {command}")), "{help}");

@@ -18,6 +18,8 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("ALERTS_FOR_STATE", &["alertname", "severity"]),
     ("container_spec_memory_limit_bytes", &["container", "pod", "image", "name"]),
     ("container_memory_working_set_bytes", &["container", "pod", "image", "name"]),
+    // What applications may observe: no exporter can.
+    ("end_to_end_latency_seconds_bucket", &["le"]),
 ];
 
 /// Every metric with its labels, those of its target left out.
@@ -71,6 +73,12 @@ impl KnownMetrics {
                 return self;
             }
         }
+    }
+
+    /// The labels that the series of an expression may have, those of the target included.
+    pub(crate) fn labels_of(&self, expression: &str) -> BTreeSet<String> {
+        let of_metrics = promql::read(expression).map(|read| self.labels_in(&read)).unwrap_or_default();
+        of_metrics.into_iter().chain(TARGET_LABELS.iter().map(|label| (*label).to_owned())).collect()
     }
 
     fn labels_in(&self, read: &promql::Expression) -> BTreeSet<String> {

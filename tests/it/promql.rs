@@ -37,7 +37,7 @@ const LABEL_MAKERS: &[&str] = &["label_replace", "label_join", "count_values"];
 /// One choice of series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selector {
-    /// The metric; `None` where only labels choose, by other means than a plain `__name__="…"`.
+    /// The metric; `None` where it is not told. One that is chosen by a regex of alternatives is a choice for each.
     pub(crate) metric: Option<String>,
     /// The labels between its braces, without `__name__`.
     pub(crate) labels: Vec<String>,
@@ -177,24 +177,28 @@ impl Reader<'_> {
     }
 
     /// What stands between braces; the opening one was read.
-    fn matchers(&mut self, mut metric: Option<String>) -> Result<(), String> {
+    fn matchers(&mut self, metric: Option<String>) -> Result<(), String> {
         let inside = self.until('}')?;
-        let mut labels = Vec::new();
+        let (mut metrics, mut labels) = (Vec::from_iter(metric), Vec::new());
         for part in inside.split(|token| *token == Token::Sign(',')) {
             match part {
                 [] | [Token::Value] => {}
-                [Token::Text(name)] => metric = Some(name.clone()),
+                [Token::Text(name)] => metrics.push(name.clone()),
                 [Token::Name(label), Token::Sign('='), Token::Text(name)] if label == "__name__" => {
-                    metric = Some(name.clone());
+                    metrics.push(name.clone());
                 }
-                [Token::Name(label), Token::Sign('=' | '!' | '~'), ..] if label == "__name__" => {}
+                [Token::Name(label), Token::Sign('~'), Token::Text(regex)] if label == "__name__" => {
+                    metrics.extend(alternatives(regex)?);
+                }
                 [Token::Name(label), Token::Sign('=' | '!' | '~'), Token::Text(_) | Token::Value] => {
                     labels.push(label.clone());
                 }
                 other => return Err(format!("no matcher: {other:?}")),
             }
         }
-        self.found.selectors.push(Selector { metric, labels });
+        let metrics = if metrics.is_empty() { vec![None] } else { metrics.into_iter().map(Some).collect() };
+        let selectors = metrics.into_iter().map(|metric| Selector { metric, labels: labels.clone() });
+        self.found.selectors.extend(selectors);
         Ok(())
     }
 
@@ -205,6 +209,22 @@ impl Reader<'_> {
         self.at += length + 1;
         Ok(rest[..length].to_vec())
     }
+}
+
+/// The names that a regex of names, `(`, `|` and `)` matches, one pair of parentheses at most.
+fn alternatives(regex: &str) -> Result<Vec<String>, String> {
+    if !regex.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | ':' | '(' | '|' | ')')) {
+        return Err(format!("the metrics that match {regex} cannot be listed"));
+    }
+    let Some((before, (inside, after))) =
+        regex.split_once('(').and_then(|(before, rest)| Some((before, rest.split_once(')')?)))
+    else {
+        return Ok(regex.split('|').map(str::to_owned).collect());
+    };
+    if [before, after].iter().any(|part| part.contains(['(', '|', ')'])) {
+        return Err(format!("the metrics that match {regex} cannot be listed"));
+    }
+    Ok(inside.split('|').map(|middle| format!("{before}{middle}{after}")).collect())
 }
 
 /// Cuts a text into tokens. Comparisons come as one sign: `=`, `!` (`!=`, `!~`) or `~` (`=~`).
@@ -325,6 +345,12 @@ mod tests {
         );
         check("histogram_quantile(.95, sum(rate(h_bucket[5m])) BY (le)) @ start()", &[("h_bucket", &[])], &["le"], &[]);
         check("{__name__=\"a\", x=`\\d`} + -1.5", &[("a", &["x"])], &[], &[]);
+        check(
+            "{__name__=~\"a_(b|c)_d\", x=\"1\"} or {__name__=~\"e|f\"}",
+            &[("a_b_d", &["x"]), ("a_c_d", &["x"]), ("e", &[]), ("f", &[])],
+            &[],
+            &[],
+        );
         check("count_values(\"n\", a) + time() - vector(1)", &[("a", &[])], &[], &["n"]);
         check("quantile(0.9, by_me{on=\"1\"}) % sum_of", &[("by_me", &["on"]), ("sum_of", &[])], &[], &[]);
     }
@@ -345,7 +371,7 @@ mod tests {
 
     #[test]
     fn promql_what_is_not_understood_is_an_error() {
-        for text in ["a{", "\"open", "a{x}", "rate(a[5m)", "a ; b", "label_values(a, )"] {
+        for text in ["a{", "\"open", "a{x}", "rate(a[5m)", "a ; b", "label_values(a, )", "{__name__=~\"a.*\"}"] {
             assert!(read(text).is_err(), "{text}");
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kafkascope::collect::{CallLimits, Clock, GroupScope, PollSettings, Poller, TopicScope};
+use kafkascope::collect::{CallLimits, Clock, GroupScope, PollSettings, Poller, ScopeRule, TopicScope};
 use kafkascope::derive::Snapshot;
 use kafkascope::kafka::{
     CommitFeed, CommitKey, FeedHealth, GroupReply, KafkaApi, KafkaError, OffsetsRecord, PartitionHealth,
@@ -327,6 +327,7 @@ impl CommitFeed for Feed {
 fn settings(cluster: &Arc<Cluster>) -> PollSettings {
     let shape = cluster.shape;
     PollSettings {
+        scope_rule: ScopeRule::Cluster,
         topics: TopicScope {
             names: NamePredicate::everything(),
             sample_partitions: shape.sample.and_then(|sample| sample.try_into().ok()),

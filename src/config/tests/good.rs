@@ -44,6 +44,8 @@ status: {intervals: 10, allowed_lag: 0, marker_slack: 1, min_distance: 60s, aban
 clusters:
   - name:                       # e.g. prod
     bootstrap_servers: [b1:9092, b2:9092]
+    scope: cluster
+    local_broker: auto
     labels: {}
     tls:
     sasl:
@@ -270,4 +272,19 @@ fn constant_labels_cannot_collide_with_those_of_the_catalogue() {
             assert!(OWN_LABELS.contains(label), "{} has the label {label}", family.name);
         }
     }
+}
+
+#[test]
+fn an_exporter_beside_a_broker_knows_which_or_finds_out() {
+    let of = |keys: &str| good(&format!("clusters: [{{bootstrap_servers: [b1:9092]{keys}}}]")).clusters[0].scope;
+    assert_eq!(of(""), Scope::Cluster);
+    assert_eq!(of(", scope: cluster, local_broker: auto"), Scope::Cluster);
+    assert_eq!(of(", scope: local_broker"), Scope::LocalBroker(LocalBroker::Auto));
+    assert_eq!(of(", scope: local_broker, local_broker: 0"), Scope::LocalBroker(LocalBroker::Id(0)));
+    let (config, warnings) = good_in(
+        Fake::default(),
+        "clusters: [{bootstrap_servers: [b1:9092], scope: local_broker, local_broker: 3, commits: stream}]",
+    );
+    assert_eq!(config.clusters[0].scope, Scope::LocalBroker(LocalBroker::Id(3)));
+    assert!(matches!(warnings.as_slice(), [one] if one.contains("reads all of __consumer_offsets")), "{warnings:?}");
 }

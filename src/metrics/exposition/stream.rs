@@ -11,7 +11,7 @@ use crate::metrics::families::{SOURCES, Source, TopicItem};
 use crate::metrics::{ClusterSource, limit};
 use crate::model::{ConnectionStats, WallTime};
 use crate::schedule::Schedule;
-use crate::state::TopicIx;
+use crate::state::{TopicIx, TopicTable};
 
 /// One cluster as one scrape sees it: the handles are copied once, and what they hold never changes.
 #[derive(Debug)]
@@ -263,9 +263,13 @@ fn write_items(cluster: &ClusterView, source: &Source, items: Range<usize>, samp
     match (source, cluster.snapshot.as_deref()) {
         (Source::Cluster(write), _) => write(cluster, samples),
         (Source::Topic(write), Some(snapshot)) => {
-            let is_shown = |ix: &&TopicIx| !is_per_partition || snapshot.detail.has_partitions_of_topic(**ix);
-            for ix in snapshot.world.topic_order.get(items).into_iter().flatten().filter(is_shown) {
-                if let Some(table) = snapshot.world.topic(*ix) {
+            // Which partitions are, their rows know.
+            let is_shown = |ix: TopicIx, table: &Arc<TopicTable>| match is_per_partition {
+                true => snapshot.detail.has_partitions_of_topic(ix),
+                false => snapshot.world.scope.has_topic(table),
+            };
+            for ix in snapshot.world.topic_order.get(items).into_iter().flatten() {
+                if let Some(table) = snapshot.world.topic(*ix).filter(|table| is_shown(*ix, table)) {
                     write(snapshot, &TopicItem { ix: *ix, table }, samples);
                 }
             }

@@ -7,14 +7,20 @@ use crate::metrics::exposition::{ClusterView, Samples};
 use crate::model::Broker;
 use crate::state::BrokerFacts;
 
-/// 0 before the first pass has ended: until then the cluster was not reached.
+/// 0 before the first pass has ended: until then the cluster was not reached. It is about this exporter's own way to Kafka,
+/// so each shows it, whatever part of the cluster it shows.
 pub(super) fn up(cluster: &ClusterView, samples: &mut Samples<'_>) {
     samples.sample(&[], cluster.snapshot.as_ref().is_some_and(|snapshot| snapshot.world.up));
 }
 
-/// The snapshot, as long as its metadata may be shown.
+/// The snapshot, where what belongs to the cluster as a whole is shown.
+fn of_cluster(cluster: &ClusterView) -> Option<&Snapshot> {
+    cluster.snapshot.as_deref().filter(|snapshot| snapshot.world.scope.has_cluster())
+}
+
+/// The same, as long as its metadata may be shown.
 fn with_metadata(cluster: &ClusterView) -> Option<&Snapshot> {
-    cluster.snapshot.as_deref().filter(|snapshot| snapshot.has_metadata())
+    of_cluster(cluster).filter(|snapshot| snapshot.has_metadata())
 }
 
 pub(super) fn info(cluster: &ClusterView, samples: &mut Samples<'_>) {
@@ -46,7 +52,7 @@ pub(super) fn broker_info(cluster: &ClusterView, samples: &mut Samples<'_>) {
 }
 
 pub(super) fn broker_up(cluster: &ClusterView, samples: &mut Samples<'_>) {
-    let Some(snapshot) = &cluster.snapshot else { return };
+    let Some(snapshot) = of_cluster(cluster) else { return };
     let mut run = samples.run(&[]);
     for broker in snapshot.world.brokers.iter() {
         run.row(broker.id.0, broker.answers);

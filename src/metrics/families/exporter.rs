@@ -50,10 +50,12 @@ pub(super) fn snapshot_timestamp(cluster: &ClusterView, samples: &mut Samples<'_
 
 pub(super) fn snapshot_rows(cluster: &ClusterView, samples: &mut Samples<'_>) {
     let Some(snapshot) = &cluster.snapshot else { return };
-    let topic_partitions: usize = snapshot.world.topics_by_name().map(|(_, table)| table.partitions()).sum();
+    // What of it is shown: beside each broker, these add up to the cluster's.
+    let topics = snapshot.world.topics_by_name().filter(|(_, table)| snapshot.world.scope.has_topic(table)).count();
+    let topic_partitions: usize = snapshot.world.shown_topics().map(|(_, _, partitions)| partitions).sum();
     let commits = snapshot.groups.iter().filter_map(|group| group.table.commits.as_ref());
     let group_partitions: usize = commits.map(|commits| commits.partitions.len()).sum();
-    samples.sample(&["topics"], snapshot.world.topic_order.len());
+    samples.sample(&["topics"], topics);
     samples.sample(&["topic_partitions"], topic_partitions);
     samples.sample(&["groups"], snapshot.groups.len());
     samples.sample(&["group_partitions"], group_partitions);

@@ -18,7 +18,7 @@ pub(super) fn sampled_partitions(snapshot: &Snapshot, topic: &TopicItem<'_>, sam
     }
 }
 
-/// A row for each partition of which `value` says something, while the metadata may be shown.
+/// A row for each partition that is shown and of which `value` says something, while the metadata may be.
 fn placements<V: Value>(
     snapshot: &Snapshot,
     topic: &TopicItem<'_>,
@@ -30,7 +30,8 @@ fn placements<V: Value>(
     }
     let mut run = samples.run(&[&topic.table.name]);
     for (partition, placement) in topic.table.placements.iter().enumerate() {
-        if let Some(value) = value(placement) {
+        let is_shown = snapshot.world.scope.has_partition(placement.leader);
+        if let Some(value) = value(placement).filter(|_| is_shown) {
             run.row(partition, value);
         }
     }
@@ -91,22 +92,27 @@ pub(super) fn under_min_isr(snapshot: &Snapshot, topic: &TopicItem<'_>, samples:
     });
 }
 
-/// A row for each partition whose offset is known.
-fn offsets(topic: &TopicItem<'_>, samples: &mut Samples<'_>, offset: impl Fn(usize) -> Option<Offset>) {
+/// A row for each partition that is shown and whose offset is known.
+fn offsets(
+    snapshot: &Snapshot,
+    topic: &TopicItem<'_>,
+    samples: &mut Samples<'_>,
+    offset: impl Fn(usize) -> Option<Offset>,
+) {
     let mut run = samples.run(&[&topic.table.name]);
-    for place in 0..topic.table.partitions() {
-        if let Some(offset) = offset(place) {
+    for (place, placement) in topic.table.placements.iter().enumerate() {
+        if let Some(offset) = offset(place).filter(|_| snapshot.world.scope.has_partition(placement.leader)) {
             run.row(place, offset.get());
         }
     }
 }
 
 pub(super) fn current_offset(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
-    offsets(topic, samples, |place| snapshot.freshness.end(topic.table, place));
+    offsets(snapshot, topic, samples, |place| snapshot.freshness.end(topic.table, place));
 }
 
 pub(super) fn oldest_offset(snapshot: &Snapshot, topic: &TopicItem<'_>, samples: &mut Samples<'_>) {
-    offsets(topic, samples, |place| snapshot.freshness.start(topic.table, place));
+    offsets(snapshot, topic, samples, |place| snapshot.freshness.start(topic.table, place));
 }
 
 fn sum(topic: &TopicItem<'_>, samples: &mut Samples<'_>, sum: Option<u64>) {

@@ -25,7 +25,7 @@ use crate::model::{
     GroupState, Instants, KafkaCode, ListedPartition, MaxAge, Moment, NamePredicate, Offset, OffsetSpec, PartitionId,
     PartitionMetadata, TopicAssignment, TopicMetadata, TopicRows, WallTime,
 };
-use crate::state::{Asked, Collectors, GroupLists, ReadAt, World};
+use crate::state::{Asked, Beside, Collectors, GroupLists, ReadAt, Scope, World};
 use crate::track::{Named, TrackSettings, Tracker};
 
 /// More topics and groups than a bucket holds in tests.
@@ -49,6 +49,8 @@ enum Change {
     Describe(usize, u32),
     /// A partition of a topic loses its leader, or has it again.
     Leader(usize),
+    /// Another part of the cluster is shown.
+    Scope(usize),
 }
 
 /// What comes then.
@@ -74,6 +76,7 @@ fn change() -> impl Strategy<Value = Change> {
         4 => (0..GROUPS, 0..TOPICS, 0..9_i64).prop_map(|(group, topic, behind)| Change::Commit(group, topic, behind)),
         1 => (0..GROUPS, 0..3_u32).prop_map(|(group, members)| Change::Describe(group, members)),
         1 => (0..TOPICS).prop_map(Change::Leader),
+        1 => (0..4_usize).prop_map(Change::Scope),
     ]
 }
 
@@ -163,6 +166,11 @@ impl Told {
                 self.leaderless[topic] = !self.leaderless[topic];
                 self.shape();
             }
+            Change::Scope(nth) => {
+                let beside = |broker| Scope::Beside(Beside::new(BrokerId(broker), [BrokerId(1), BrokerId(2)]));
+                let scopes = [Scope::Cluster, beside(1), beside(2), Scope::Unplaced(None)];
+                self.world.set_scope(scopes[nth].clone());
+            }
         }
     }
 
@@ -170,7 +178,7 @@ impl Told {
     fn shape(&mut self) {
         let partition = |leaderless: bool, id: usize| PartitionMetadata {
             id: PartitionId::from_index(id).unwrap(),
-            leader: (!leaderless || id > 0).then_some(BrokerId(1)),
+            leader: (!leaderless || id > 0).then_some(BrokerId(if id == 0 { 1 } else { 2 })),
             replicas: vec![BrokerId(1)],
             in_sync: 1,
         };

@@ -1,0 +1,395 @@
+//! Tests of exporters beside each broker: together they show what one exporter of the cluster shows, each series once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::collect::{Clock, Locate, Located, PassReport, PollSettings, Poller, ScopeRule};
+use crate::derive::Snapshot;
+use crate::kafka::fake::FakeKafka;
+use crate::kafka::{Cause, Operation};
+use crate::metrics::ClusterSource;
+use crate::metrics::exposition::{ClusterView, Exposition, Format, View};
+use crate::model::{Broker, BrokerId, Instants, KafkaCode, Moment, PartitionId, WallTime};
+use crate::schedule::{BoundsRules, Budget, Rhythm, Rules};
+use crate::state::{CollectorName, Scope};
+
+/// The time between two passes of a plain timer.
+const INTERVAL_MS: u64 = 15_000;
+
+#[derive(Debug, Clone, Default)]
+struct TestClock(Arc<AtomicU64>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Instants {
+        let now = self.0.load(Ordering::Relaxed);
+        Instants { moment: Moment(now), wall: WallTime(i64::try_from(now).unwrap()) }
+    }
+}
+
+/// One exporter.
+struct One {
+    poller: Poller<FakeKafka, TestClock>,
+    source: Arc<ClusterSource>,
+    /// What it asked in the last pass.
+    calls: Vec<crate::kafka::fake::Call>,
+}
+
+impl One {
+    async fn pass(&mut self, kafka: &FakeKafka, clock: &TestClock) -> PassReport {
+        kafka.take_calls();
+        // Somebody scrapes, or passes would come less and less often.
+        let _ = self.poller.next_tick(&Rhythm { last: Some(clock.now().moment), ..Rhythm::default() });
+        let report = self.poller.tick().await;
+        self.calls = kafka.take_calls();
+        let previous = self.source.snapshot.load_full();
+        self.source.publish(Snapshot::derive(self.poller.world(), previous.as_deref(), clock.now()));
+        report
+    }
+
+    /// The `kafka_` series that it shows, but for those that say when this exporter saw something.
+    fn series(&self) -> BTreeMap<String, String> {
+        let view = View { clusters: vec![ClusterView::of(&self.source)], ..View::default() };
+        let text = String::from_utf8(Exposition::new(view, Format::Text).into_bytes()).unwrap();
+        let own = ["kafka_up", "kafka_consumergroup_last_commit_timestamp_seconds"];
+        let is_shared = |line: &&str| line.starts_with("kafka_") && !own.iter().any(|own| line.starts_with(own));
+        let samples = text.lines().filter(is_shared).filter_map(|line| line.rsplit_once(' '));
+        samples.map(|(series, value)| (series.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Whom it asked for something, with how much was named.
+    fn asked(&self, operation: Operation) -> BTreeMap<Option<i32>, usize> {
+        let mut asked = BTreeMap::new();
+        for call in self.calls.iter().filter(|call| call.operation == operation) {
+            *asked.entry(call.target.broker().map(|broker| broker.0)).or_default() += call.named;
+        }
+        asked
+    }
+}
+
+/// One exporter of the cluster, and one beside each broker.
+struct Fleet {
+    kafka: Arc<FakeKafka>,
+    clock: TestClock,
+    whole: One,
+    beside: BTreeMap<i32, One>,
+}
+
+impl Fleet {
+    fn new(brokers: i32, fixed: bool) -> Self {
+        let kafka = Arc::new(FakeKafka::new(brokers));
+        let clock = TestClock::default();
+        let one = |scope_rule| {
+            let rules = Rules {
+                fixed: fixed.then_some(Duration::from_millis(INTERVAL_MS)),
+                bounds: BoundsRules::default(),
+                budget: Budget { requests_per_second_per_broker: 50.0, cpu: 1.0 },
+            };
+            let settings = PollSettings { scope_rule, ..PollSettings::of_everything(20, 1, rules) };
+            let poller = Poller::new(kafka.clone(), clock.clone(), settings, None);
+            One { poller, source: Arc::new(ClusterSource::new(None, Vec::new())), calls: Vec::new() }
+        };
+        let whole = one(ScopeRule::Cluster);
+        let beside = (1..=brokers).map(|broker| (broker, one(ScopeRule::Broker(BrokerId(broker))))).collect();
+        Self { kafka, clock, whole, beside }
+    }
+
+    /// A pass of all of them, the later ones of broker after broker.
+    async fn pass(&mut self) {
+        self.clock.0.fetch_add(INTERVAL_MS, Ordering::Relaxed);
+        self.whole.pass(&self.kafka, &self.clock).await;
+        for one in self.beside.values_mut() {
+            one.pass(&self.kafka, &self.clock).await;
+        }
+    }
+
+    /// Every series with the brokers beside which it is shown.
+    fn owners(&self) -> BTreeMap<String, Vec<i32>> {
+        let mut owners: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        for (broker, one) in &self.beside {
+            one.series().into_keys().for_each(|series| owners.entry(series).or_default().push(*broker));
+        }
+        owners
+    }
+
+    /// That all together show what the one shows, and nothing twice.
+    #[track_caller]
+    fn agree(&self, when: &str) {
+        let twice: Vec<_> = self.owners().into_iter().filter(|(_, brokers)| brokers.len() > 1).collect();
+        assert!(twice.is_empty(), "{when}: {twice:#?}");
+        let union: BTreeMap<String, String> = self.beside.values().flat_map(One::series).collect();
+        let whole = self.whole.series();
+        let differ = |(series, value): &(&String, &String)| union.get(*series) != Some(value);
+        let missing: Vec<_> =
+            whole.iter().filter(differ).map(|(series, value)| (series, value, union.get(series))).collect();
+        assert!(missing.is_empty(), "{when}: {missing:#?}");
+        let extra: Vec<_> = union.keys().filter(|series| !whole.contains_key(*series)).collect();
+        assert!(extra.is_empty(), "{when}: {extra:#?}");
+        assert!(whole.len() > 100, "{when}: {}", whole.len());
+    }
+
+    /// Beside which broker a series is shown.
+    #[track_caller]
+    fn owner(&self, series: &str) -> i32 {
+        match self.owners().get(series).map(Vec::as_slice) {
+            Some([one]) => *one,
+            other => panic!("{series}: {other:?}"),
+        }
+    }
+
+    /// What runs on three brokers: topics led by all in turn, by one, by none, and a group at each broker.
+    fn fill(&self) {
+        let mut world = self.kafka.world();
+        world.topic("spread", &[(0, 10), (2, 20), (0, 30), (0, 40), (0, 50)]);
+        let at_home_at_two = world.topic("turned", &[(0, 7), (0, 8), (0, 9)]);
+        for (place, leader) in [2, 3, 1].into_iter().enumerate() {
+            at_home_at_two.partitions[place].leader = Some(BrokerId(leader));
+        }
+        world.topic("single", &[(0, 5), (0, 6)]).partitions.iter_mut().for_each(|row| row.leader = Some(BrokerId(3)));
+        world.topic("offline", &[(0, 5), (0, 6)]).partitions.iter_mut().for_each(|row| row.leader = None);
+        world.topic("half", &[(0, 5), (0, 6)]).partitions[0].leader = None;
+        for broker in 1..=3 {
+            let name = format!("group-{broker}");
+            let commits = [("spread", 0, 4), ("spread", 3, 4), ("turned", 1, 2), ("single", 1, 1), ("half", 1, 6)];
+            world.group(&name, broker, &commits);
+        }
+        world.group("empty", 3, &[]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_all_brokers_everything_is_shown_once() {
+    for fixed in [true, false] {
+        let mut fleet = Fleet::new(3, fixed);
+        fleet.fill();
+        fleet.pass().await;
+        fleet.agree("after one pass");
+        for (series, broker) in [
+            ("kafka_brokers", 1),
+            ("kafka_broker_up{id=\"3\"}", 1),
+            ("kafka_topic_partitions{topic=\"turned\"}", 2),
+            ("kafka_topic_partitions{topic=\"single\"}", 3),
+            ("kafka_topic_partitions{topic=\"half\"}", 2),
+            ("kafka_topic_current_offset_sum{topic=\"spread\"}", 1),
+            ("kafka_topic_min_insync_replicas{topic=\"turned\"}", 2),
+            ("kafka_topic_partition_current_offset{topic=\"spread\",partition=\"1\"}", 2),
+            ("kafka_topic_partition_offline{topic=\"half\",partition=\"0\"}", 1),
+            ("kafka_topic_partition_under_min_isr{topic=\"spread\",partition=\"2\"}", 3),
+            ("kafka_consumergroup_lag{consumergroup=\"group-3\",topic=\"spread\",partition=\"0\"}", 3),
+            ("kafka_consumergroup_state{consumergroup=\"empty\",state=\"Empty\"}", 3),
+        ] {
+            assert_eq!(fleet.owner(series), broker, "{series}");
+        }
+        for _ in 0..10 {
+            fleet.pass().await;
+            fleet.agree("while nothing moves");
+        }
+        for end in 60..70 {
+            let spread = |world: &mut crate::kafka::fake::World| {
+                world.topics.get_mut("spread").unwrap().partitions[0].offsets = Ok((0, end));
+                let commits = &mut world.groups.get_mut("group-2").unwrap().commits;
+                commits.insert(("spread".into(), PartitionId(0)), Ok(end - 3));
+            };
+            spread(&mut fleet.kafka.world());
+            fleet.pass().await;
+            fleet.agree("while something moves");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_asked_than_the_part_takes() {
+    let mut fleet = Fleet::new(3, true);
+    fleet.fill();
+    fleet.pass().await;
+    let topics = |question| {
+        let asked = |broker| fleet.beside[&broker].asked(question).into_values().sum::<usize>();
+        [1, 2, 3].map(asked)
+    };
+    assert_eq!(topics(Operation::DescribeTopics), [4, 3, 3], "before it is known what groups read");
+    assert_eq!(topics(Operation::DescribeConfigs), [5, 4, 4], "the one that is offline concerns the lowest alone");
+    fleet.pass().await;
+    for (broker, one) in &fleet.beside {
+        let its_own = BTreeSet::from([Some(*broker)]);
+        let whom = |operation| one.asked(operation).into_keys().collect::<BTreeSet<_>>();
+        assert_eq!(whom(Operation::OffsetFetch), its_own, "commits are the coordinator's");
+        assert_eq!(whom(Operation::DescribeGroups), its_own);
+        let listed: BTreeSet<Option<i32>> = if *broker == 1 { (1..=3).map(Some).collect() } else { its_own };
+        assert_eq!(whom(Operation::ListGroups), listed, "the lowest one looks for the others' signs of life");
+    }
+    // A topic that no local group reads is asked for where it is led or at home.
+    fleet.kafka.world().topic("unread", &[(0, 1); 6]);
+    let offsets = |fleet: &Fleet| -> Vec<usize> {
+        fleet.beside.values().map(|one| one.asked(Operation::ListOffsets).values().sum()).collect()
+    };
+    let before = offsets(&fleet);
+    fleet.pass().await;
+    let added: Vec<usize> = offsets(&fleet).iter().zip(before).map(|(after, before)| after - before).collect();
+    assert_eq!(added, [2 * 6, 2 * 2, 2 * 2], "starts and ends: all of it at home, and what the others lead");
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaders_and_coordinators_move_and_the_next_pass_follows() {
+    for fixed in [true, false] {
+        let mut fleet = Fleet::new(3, fixed);
+        fleet.fill();
+        fleet.pass().await;
+        fleet.pass().await;
+        let lag = "kafka_consumergroup_lag{consumergroup=\"group-2\",topic=\"turned\",partition=\"1\"}";
+        let home = "kafka_topic_current_offset_sum{topic=\"turned\"}";
+        let end = "kafka_topic_partition_current_offset{topic=\"turned\",partition=\"0\"}";
+        assert_eq!([lag, home, end].map(|series| fleet.owner(series)), [2, 2, 2]);
+        fleet.kafka.world().topics.get_mut("turned").unwrap().partitions[0].leader = Some(BrokerId(3));
+        fleet.kafka.world().groups.get_mut("group-2").unwrap().description.coordinator = BrokerId(3);
+        fleet.pass().await;
+        fleet.agree("after both have moved");
+        assert_eq!([lag, home, end].map(|series| fleet.owner(series)), [3, 3, 3]);
+        assert!(fleet.beside[&2].poller.world().groups.get("group-2").is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_list_of_a_coordinator_that_loads_takes_no_group_away() {
+    let mut fleet = Fleet::new(3, true);
+    fleet.fill();
+    fleet.pass().await;
+    fleet.kafka.world().groups.get_mut("group-2").unwrap().is_listed = false;
+    let loading = Cause::Code { code: KafkaCode::COORDINATOR_LOAD_IN_PROGRESS, text: String::new() };
+    fleet.kafka.world().failures.push((Operation::DescribeGroups, Some(BrokerId(2)), loading));
+    let lag = "kafka_consumergroup_lag{consumergroup=\"group-2\",topic=\"turned\",partition=\"1\"}";
+    fleet.pass().await;
+    assert_eq!(fleet.owner(lag), 2);
+    fleet.kafka.world().failures.clear();
+    fleet.kafka.world().groups.get_mut("group-2").unwrap().is_listed = true;
+    fleet.pass().await;
+    fleet.agree("when it has loaded");
+    assert_eq!(fleet.owner(lag), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lowest_broker_dies_and_the_next_one_takes_over() {
+    for fixed in [true, false] {
+        let mut fleet = Fleet::new(3, fixed);
+        fleet.fill();
+        fleet.pass().await;
+        {
+            let mut world = fleet.kafka.world();
+            world.brokers = vec![BrokerId(2), BrokerId(3)];
+            for topic in world.topics.values_mut() {
+                let led = topic.partitions.iter_mut().filter(|row| row.leader == Some(BrokerId(1)));
+                // The metadata may still name a leader that is gone.
+                led.enumerate().for_each(|(place, row)| row.leader = [Some(BrokerId(2)), Some(BrokerId(1))][place % 2]);
+            }
+            world.groups.get_mut("group-1").unwrap().description.coordinator = BrokerId(3);
+        }
+        fleet.pass().await;
+        assert!(fleet.beside[&1].series().is_empty(), "its broker is not there");
+        let owners = fleet.owners();
+        let twice: Vec<_> = owners.iter().filter(|(_, brokers)| brokers.len() > 1).collect();
+        assert!(twice.is_empty(), "{twice:#?}");
+        for series in [
+            "kafka_brokers",
+            "kafka_broker_up{id=\"1\"}",
+            "kafka_topic_partition_offline{topic=\"offline\",partition=\"0\"}",
+        ] {
+            assert_eq!(fleet.owner(series), 2, "{series}");
+        }
+        let lag = "kafka_consumergroup_lag{consumergroup=\"group-1\",topic=\"turned\",partition=\"1\"}";
+        assert_eq!(fleet.owner(lag), 3);
+        let whole: BTreeSet<String> = fleet.whole.series().into_keys().collect();
+        let missing: Vec<_> = whole.iter().filter(|series| !owners.contains_key(*series)).collect();
+        // An end that nobody can be asked for is known to who asked for it before only.
+        assert!(missing.iter().all(|series| series.contains("offset")), "{missing:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_at_random_is_shown_once_a_pass_later() {
+    for seed in 0..6_u64 {
+        let mut fleet = Fleet::new(4, seed % 2 == 0);
+        fleet.fill();
+        fleet.pass().await;
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut dice = move |sides: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % sides
+        };
+        for step in 0..25 {
+            {
+                let mut world = fleet.kafka.world();
+                for topic in world.topics.values_mut() {
+                    for row in &mut topic.partitions {
+                        if dice(5) == 0 {
+                            row.leader = Some(BrokerId(1 + i32::try_from(dice(4)).unwrap()));
+                        }
+                        if dice(3) == 0 {
+                            row.offsets = row.offsets.map(|(start, end)| (start, end + 1));
+                        }
+                    }
+                }
+                for group in world.groups.values_mut() {
+                    if dice(6) == 0 {
+                        group.description.coordinator = BrokerId(1 + i32::try_from(dice(4)).unwrap());
+                    }
+                }
+            }
+            // What moved while it was thought to stand still is shown a pass later.
+            fleet.pass().await;
+            let twice: Vec<_> = fleet.owners().into_iter().filter(|(_, brokers)| brokers.len() > 1).collect();
+            assert!(twice.is_empty(), "seed {seed}, step {step}: {twice:#?}");
+            if dice(4) == 0 {
+                for _ in 0..5 {
+                    fleet.pass().await;
+                }
+                fleet.agree(&format!("seed {seed}, step {step}"));
+            }
+        }
+    }
+}
+
+/// Tells what the test lays down.
+#[derive(Debug)]
+struct Told(std::sync::Mutex<Located>);
+
+impl Locate for Told {
+    fn locate(&self, _: &[Broker]) -> Located {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn until_it_is_known_beside_which_broker_nothing_is_exported() {
+    let mut fleet = Fleet::new(3, true);
+    fleet.fill();
+    let told = Arc::new(Told(std::sync::Mutex::new(Located::Nowhere("set local_broker".into()))));
+    let rules = Rules {
+        fixed: Some(Duration::from_millis(INTERVAL_MS)),
+        bounds: BoundsRules::default(),
+        budget: Budget { requests_per_second_per_broker: 50.0, cpu: 1.0 },
+    };
+    let settings =
+        PollSettings { scope_rule: ScopeRule::Local(told.clone()), ..PollSettings::of_everything(20, 1, rules) };
+    let poller = Poller::new(fleet.kafka.clone(), fleet.clock.clone(), settings, None);
+    let mut one = One { poller, source: Arc::new(ClusterSource::new(None, Vec::new())), calls: Vec::new() };
+    fleet.pass().await;
+    let report = one.pass(&fleet.kafka, &fleet.clock).await;
+    assert_eq!(one.series(), BTreeMap::new());
+    assert_eq!(report.outcome(CollectorName::Brokers).map(|(success, _)| success), Some(false));
+    assert!(matches!(&one.poller.world().scope, Scope::Unplaced(Some(reason)) if reason.contains("set local_broker")));
+    let questions = [Operation::ListGroups, Operation::OffsetFetch, Operation::ListOffsets, Operation::DescribeTopics];
+    assert!(questions.iter().all(|question| one.asked(*question).is_empty()), "{:?}", one.calls);
+
+    *told.0.lock().unwrap() = Located::Beside(BrokerId(2));
+    fleet.pass().await;
+    one.pass(&fleet.kafka, &fleet.clock).await;
+    assert_eq!(one.series(), fleet.beside[&2].series());
+    assert!(!one.series().is_empty());
+
+    *told.0.lock().unwrap() = Located::Beside(BrokerId(3));
+    fleet.pass().await;
+    one.pass(&fleet.kafka, &fleet.clock).await;
+    assert_eq!(one.series(), fleet.beside[&3].series(), "of the former part nothing is left");
+}
