@@ -98,3 +98,24 @@ install_readers() {
     command -v "$program" >/dev/null || apt_install "$program"
   done
 }
+
+# The dashboards are made with the types of the first and checked against those of the others.
+readonly GRAFANA_SDK=10.1.0 GRAFANA_OLDEST=10.1.0 GRAFANA_NEWEST=12.4.0 TYPESCRIPT=7.0.2
+
+fetch_grafana_sdk() {
+  step "fetching grafana-foundation-sdk for Grafana $GRAFANA_SDK from PyPI"
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail 'grafana-foundation-sdk needs Python 3.11 or newer'
+  python3 -m venv "$1" && "$1/bin/python" -m pip install -q "grafana-foundation-sdk==1769699998!$GRAFANA_SDK"
+}
+
+fetch_grafana_schema() {
+  step "fetching @grafana/schema $1 from npm"
+  npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix "$2" "@grafana/schema@$1" "typescript@$TYPESCRIPT"
+}
+
+install_grafana_tools() {
+  command -v npm >/dev/null || apt_install nodejs npm
+  made "$CACHE/grafana-sdk-$GRAFANA_SDK" fetch_grafana_sdk
+  made "$CACHE/grafana-schema-$GRAFANA_OLDEST" fetch_grafana_schema "$GRAFANA_OLDEST"
+  made "$CACHE/grafana-schema-$GRAFANA_NEWEST" fetch_grafana_schema "$GRAFANA_NEWEST"
+}

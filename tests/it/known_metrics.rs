@@ -12,6 +12,8 @@ pub(crate) const TARGET_LABELS: &[&str] = &["job", "instance", "namespace", "pod
 /// Metrics of others, with their own labels.
 const OTHERS: &[(&str, &[&str])] = &[
     ("up", &[]),
+    ("scrape_samples_scraped", &[]),
+    ("scrape_duration_seconds", &[]),
     ("ALERTS", &["alertname", "alertstate", "severity"]),
     ("ALERTS_FOR_STATE", &["alertname", "severity"]),
     ("container_spec_memory_limit_bytes", &["container", "pod", "image", "name"]),

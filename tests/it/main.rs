@@ -36,6 +36,7 @@ mod wait;
 mod webhook;
 
 mod compare;
+mod dashboard_files;
 mod harness;
 mod witness;
 
@@ -45,6 +46,7 @@ mod append_times;
 mod bad_input;
 mod cardinality;
 mod commands;
+mod dashboards;
 mod docs;
 mod faults;
 mod faults_simulated;

@@ -178,18 +178,53 @@ impl Prometheus {
     /// An instant query's answer; panics with what Prometheus says of a bad one.
     #[track_caller]
     pub(crate) fn query(&self, expression: &str) -> Vec<Series> {
-        let target = format!("/api/v1/query?query={}", percent_encoded(expression));
-        let response = http::get(self.address, &target, &[]).unwrap_or_else(|fault| panic!("{fault}"));
+        self.answer(expression, &format!("query?query={}", percent_encoded(expression)), last_value)
+    }
+
+    /// An instant query's answer at a time, in seconds of Unix.
+    #[track_caller]
+    pub(crate) fn query_at(&self, expression: &str, time: u64) -> Vec<Series> {
+        self.answer(expression, &format!("query?query={}&time={time}", percent_encoded(expression)), last_value)
+    }
+
+    /// A range query's answer: of each series that is there at the end, the value there.
+    #[track_caller]
+    pub(crate) fn query_range(&self, expression: &str, times: (u64, u64), step: u64) -> Vec<Series> {
+        let ((start, end), query) = (times, percent_encoded(expression));
+        let path = format!("query_range?query={query}&start={start}&end={end}&step={step}");
+        self.answer(expression, &path, |row| {
+            let last = row["values"].as_array()?.last()?;
+            (last[0].as_f64() == Some(seconds(end))).then(|| number(&last[1])).flatten()
+        })
+    }
+
+    #[track_caller]
+    fn answer(&self, expression: &str, path: &str, value: impl Fn(&Value) -> Option<f64>) -> Vec<Series> {
+        let response =
+            http::get(self.address, &format!("/api/v1/{path}"), &[]).unwrap_or_else(|fault| panic!("{fault}"));
         let answer: Value = serde_json::from_str(&response.text()).expect("JSON from Prometheus");
         assert_eq!(answer["status"], "success", "{expression}: {answer}");
         let rows = answer["data"]["result"].as_array().expect("a vector").clone();
         rows.into_iter()
-            .map(|row| {
-                let value = row["value"][1].as_str().and_then(|text| text.parse().ok()).expect("a value");
-                (serde_json::from_value(row["metric"].clone()).expect("labels"), value)
+            .filter_map(|row| {
+                let labels = serde_json::from_value(row["metric"].clone()).expect("labels");
+                value(&row).map(|value| (labels, value))
             })
             .collect()
     }
+}
+
+fn last_value(row: &Value) -> Option<f64> {
+    Some(number(&row["value"][1]).expect("a value"))
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_str()?.parse().ok()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of Unix are small")]
+fn seconds(time: u64) -> f64 {
+    time as f64
 }
 
 fn percent_encoded(text: &str) -> String {
