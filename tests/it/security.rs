@@ -334,6 +334,73 @@ fn security_a_key_that_cannot_be_opened_is_an_error_of_the_settings() {
     }
 }
 
+/// What `deploy/strimzi/kafka-user.yaml` allows: (kind of resource, name, pattern, operation).
+fn strimzi_acls() -> Vec<[String; 4]> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/strimzi/kafka-user.yaml");
+    let user: serde_yaml::Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let text = |value: &serde_yaml::Value| value.as_str().unwrap().to_owned();
+    let rules = user["spec"]["authorization"]["acls"].as_sequence().unwrap();
+    rules
+        .iter()
+        .flat_map(|rule| {
+            let of = &rule["resource"];
+            rule["operations"].as_sequence().unwrap().iter().map(move |operation| {
+                let kafkas =
+                    if text(operation) == "DescribeConfigs" { "describe_configs".into() } else { text(operation) };
+                [text(&of["type"]), text(&of["name"]), text(&of["patternType"]), kafkas]
+            })
+        })
+        .collect()
+}
+
+/// Whether everything is exported that is there: the topics with their settings, and the groups of both kinds with members and lag.
+fn whole(outcome: &Outcome) -> Result<(), String> {
+    let seen = exposition(outcome);
+    let topics = BTreeSet::from(["hidden", "open"]);
+    let groups = BTreeSet::from(["hidden-group", "seen", "seen-848", "seen-classic"]);
+    let is_whole = topics.is_subset(&labels(&seen, "kafka_topic_partition_current_offset", "topic"))
+        && topics.is_subset(&labels(&seen, "kafka_topic_retention_seconds", "topic"))
+        && groups.is_subset(&labels(&seen, "kafka_consumergroup_lag_sum", "consumergroup"))
+        && groups.is_subset(&labels(&seen, "kafka_consumergroup_members", "consumergroup"))
+        && seen.all("kafkascope_collector_success", &[]).iter().all(|success| success.value == 1.0);
+    if is_whole { Ok(()) } else { Err(format!("{outcome:?}")) }
+}
+
+/// The permissions that are shipped for Strimzi are enough, and none of them is too much.
+#[test]
+fn security_strimzis_user_may_do_what_is_needed_and_nothing_more() {
+    const USER: &str = "strimzi";
+    let secured = secured();
+    let driver = secured.cluster.driver();
+    std::fs::write(secured.password_file(USER), "strimzi-secret\n").unwrap();
+    driver.set_scram("SCRAM-SHA-512", USER, "strimzi-secret").unwrap();
+    let shipped = strimzi_acls();
+    assert!(!shipped.is_empty());
+    let acls: Vec<Acl<'_>> = shipped
+        .iter()
+        .map(|[resource, name, pattern, operation]| Acl {
+            principal: "User:strimzi",
+            resource,
+            name,
+            pattern,
+            operation,
+            permission: "Allow",
+        })
+        .collect();
+    let look = || secured.logged_in("SCRAM-SHA-512", USER, ["snapshot", "--output", "prometheus"]).run(COMMAND);
+    driver.create_acls(&acls).unwrap();
+    eventually("everything is seen", SOON, || whole(&look()));
+    for acl in &acls {
+        driver.delete_acls(std::slice::from_ref(acl)).unwrap();
+        eventually(&format!("something is missing without {acl:?}"), SOON, || match whole(&look()) {
+            Ok(()) => Err("everything is seen".to_owned()),
+            Err(_) => Ok(()),
+        });
+        driver.create_acls(std::slice::from_ref(acl)).unwrap();
+        eventually(&format!("everything is seen again with {acl:?}"), SOON, || whole(&look()));
+    }
+}
+
 /// The group that the client names as its own may not be described, and is not asked about: no request, no log line.
 #[test]
 fn security_no_permission_is_needed_for_a_group_of_ones_own() {
