@@ -108,6 +108,11 @@ CASES = {
         ('KafkaConsumerGroupDataLossAhead', CRITICAL, on('h', 't'), TOLD),
         ('KafkaConsumerGroupDataLossAhead', WARNING, on('h', 't'), QUIET),
     ],
+    'messages were deleted unread, and more will be': [
+        ('KafkaConsumerGroupDataLost', CRITICAL, on('g', 't'), TOLD),
+        ('KafkaConsumerGroupDataLossAhead', CRITICAL, on('g', 't'), QUIET),
+        ('KafkaConsumerGroupDataLossAhead', CRITICAL, on('g', 'u'), TOLD),
+    ],
     'polling hangs': [
         ('KafkascopeSnapshotNotFresh', CRITICAL, PROD, TOLD),
         ('KafkascopeTaskStuck', WARNING, {**PROD, **A, 'task': 'poller'}, QUIET),
