@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use kafkascope::metrics::catalogue::CLUSTER_LABEL;
 use kafkascope::rules::{RUNBOOKS, Rule, RuleFile};
 
+use crate::hurried::milliseconds;
 use crate::process::mortal;
 use crate::rule_files::{alerts, files, known_metrics, rule_files, rule_paths};
 use crate::rule_tests::{self, Observed};
@@ -156,6 +157,46 @@ fn alerts_are_each_tested_to_fire_and_to_resolve() {
         }
     }
     assert!(faults.is_empty(), "{faults}");
+}
+
+/// How long an alert's rules keep it at least, in milliseconds.
+#[track_caller]
+fn kept(files: &[RuleFile], alert: &str) -> u64 {
+    let rules = alerting(files).filter(|(name, _)| *name == alert).map(|(_, rule)| rule);
+    let kept = rules.map(|rule| rule.keep_firing_for.as_deref().and_then(milliseconds).unwrap_or(0)).min();
+    kept.unwrap_or_else(|| panic!("there is no {alert}"))
+}
+
+/// When the exporter dies its series end, and with them what is told of Kafka: by then KafkascopeDown has to fire, for that
+/// keeps Alertmanager from telling that all is well.
+#[test]
+fn alerts_on_kafka_outlive_a_dead_exporter() {
+    let files = rule_files();
+    let (_, down) = alerting(&files).find(|(name, _)| *name == "KafkascopeDown").unwrap();
+    let dead_for = down.pending_for.as_deref().and_then(milliseconds).unwrap();
+    let critical = alerting(&files).filter(|(name, rule)| {
+        !name.starts_with("Kafkascope") && rule.labels.get("severity").is_some_and(|severity| severity == "critical")
+    });
+    let short: BTreeSet<&str> = critical.map(|(name, _)| name).filter(|name| kept(&files, name) <= dead_for).collect();
+    assert!(short.is_empty(), "kept no longer than the {dead_for} ms of KafkascopeDown: {short:?}");
+}
+
+/// Of these each keeps the following ones quiet (alertmanager.yml), which come from it and end with it: it is kept for longer,
+/// or they would be told of when all is over.
+const OUTLIVES: [(&str, &[&str]); 3] = [
+    ("KafkaClusterUnreachable", &["KafkaBrokerDown", "KafkascopeCollectorFailing", "KafkascopeBreakerOpen"]),
+    ("KafkaBrokerDown", &["KafkascopeCollectorFailing", "KafkascopeBreakerOpen", "KafkascopeCommitStreamNotStreaming"]),
+    ("KafkascopeSnapshotNotFresh", &["KafkascopeTaskStuck", "KafkascopeCollectorFailing"]),
+];
+
+#[test]
+fn alerts_are_kept_quiet_until_they_are_over() {
+    let files = rule_files();
+    for (source, targets) in OUTLIVES {
+        for target in targets {
+            assert!(kept(&files, source) > kept(&files, target), "{target} outlives {source}");
+        }
+    }
 }
 
 /// The cells of an alert's row in the README that are told by its rules: severity, `for`, `keep_firing_for`.

@@ -1,6 +1,6 @@
 //! The shipped alerts with their waiting times shortened: what takes a minute takes a second, nothing else differs.
 
-use std::path::{Path, PathBuf};
+use crate::rule_files::{alerts, files};
 
 /// The fields that say how long something waits. Of rules: how long a condition holds before it is an alert, and how
 /// long the alert outlives it (<https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/>). Of
@@ -12,18 +12,10 @@ const WAITS: [&str; 5] = ["for", "keep_firing_for", "group_wait", "group_interva
 /// How many times quicker it goes.
 const QUICKER: u64 = 60;
 
-/// The directory of what is shipped.
-fn alerts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts")
-}
-
 /// The shipped rule files that everybody installs, by name, with times shortened.
 #[track_caller]
 pub(crate) fn rules() -> Vec<(String, String)> {
-    let mut files: Vec<_> = shipped_rules().into_iter().map(|(name, text)| (name, hurry(&text))).collect();
-    files.sort();
-    assert!(!files.is_empty(), "no rule files in {}", alerts().display());
-    files
+    shipped_rules().into_iter().map(|(name, text)| (name, hurry(&text))).collect()
 }
 
 /// The shipped configuration of Alertmanager, with times shortened.
@@ -33,10 +25,8 @@ pub(crate) fn alertmanager() -> String {
 }
 
 fn shipped_rules() -> Vec<(String, String)> {
-    let entries = std::fs::read_dir(alerts().join("rules")).expect("alerts/rules");
-    let paths = entries.map(|entry| entry.expect("an entry of alerts/rules").path());
+    let paths = files("rules", "yml").into_iter();
     paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yml"))
         .map(|path| {
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             (name, std::fs::read_to_string(&path).expect("a rule file"))
@@ -45,7 +35,7 @@ fn shipped_rules() -> Vec<(String, String)> {
 }
 
 fn shipped_alertmanager() -> String {
-    std::fs::read_to_string(alerts().join("alertmanager.yml")).expect("alerts/alertmanager.yml")
+    std::fs::read_to_string(alerts("alertmanager.yml")).expect("alerts/alertmanager.yml")
 }
 
 /// Divides the durations of [`WAITS`] by [`QUICKER`], line by line; every other byte stays.
@@ -66,7 +56,7 @@ fn hurried(line: &str) -> Option<String> {
 }
 
 /// A duration as Prometheus writes it, such as 1h30m or 15s.
-fn milliseconds(text: &str) -> Option<u64> {
+pub(crate) fn milliseconds(text: &str) -> Option<u64> {
     let mut rest = text;
     let mut sum = 0;
     while !rest.is_empty() {

@@ -159,8 +159,8 @@ fn a_stopped_consumer_pages_until_it_is_back() {
     driver.stop_producer("pagestop-producer").unwrap();
 }
 
-/// The exporter is killed while a group stands still: one page says so, nobody hears that the group is well again, and all
-/// goes on when the exporter is back.
+/// The exporter is killed while a group stands still: one page says so, nobody hears that the group is well again (see
+/// [`crate::alerts`] for why), and all goes on when the exporter is back.
 #[test]
 fn a_killed_exporter_is_one_page() {
     let name = "pageblind-orders";
