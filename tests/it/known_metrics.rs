@@ -67,12 +67,18 @@ impl KnownMetrics {
             let before = count(&self);
             for (name, expression, _) in &rules {
                 let labels = promql::read(expression).map(|read| self.labels_in(&read)).unwrap_or_default();
+                let labels = if is_constant_limit(name, expression) { self.labels_in_groups() } else { labels };
                 self.0.entry((*name).to_owned()).or_default().extend(labels);
             }
             if before == count(&self) {
                 return self;
             }
         }
+    }
+
+    /// What a limit on groups by topic is made of where a user sets one of its own.
+    fn labels_in_groups(&self) -> BTreeSet<String> {
+        self.0.get("kafkascope:consumergroup_topic:known").cloned().unwrap_or_default()
     }
 
     /// The labels that the series of an expression may have, those of the target included.
@@ -112,19 +118,30 @@ impl KnownMetrics {
     }
 }
 
+/// Whether a limit has, as shipped, one series without labels: those that users add have some.
+fn is_constant_limit(name: &str, expression: &str) -> bool {
+    name.ends_with(":limit") && promql::read(expression).is_ok_and(|read| read.selectors.is_empty())
+}
+
 fn is_target(label: &str) -> bool {
     TARGET_LABELS.contains(&label)
 }
 
 #[test]
 fn known_metrics_are_those_that_exist() {
-    let recorded =
-        [("k:sum", "sum by (topic, made) (k:part)", vec![]), ("k:part", "kafka_topic_partitions", vec!["made"])];
+    let recorded = [
+        ("k:sum", "sum by (topic, made) (k:part)", vec![]),
+        ("k:part", "kafka_topic_partitions", vec!["made"]),
+        ("k:limit", "vector(3)", vec![]),
+        ("k:constant", "vector(3)", vec![]),
+        ("kafkascope:consumergroup_topic:known", "kafka_consumergroup_lag_sum", vec![]),
+    ];
     let known = KnownMetrics::new().with_recorded(recorded);
     let well = [
         "sum by (job, cluster_name, topic) (kafka_topic_partitions{topic=~\"$topic\"})",
         "rate(kafkascope_pass_duration_seconds_bucket{le=\"1\"}[5m])",
         "k:sum{topic=\"x\", made=\"1\"} > on (cluster_name) up",
+        "scalar(k:limit{consumergroup=\"\", topic=\"\"})",
     ];
     for expression in well {
         assert_eq!(known.complaints(expression), Vec::<String>::new(), "{expression}");
@@ -132,6 +149,7 @@ fn known_metrics_are_those_that_exist() {
     let amiss = [
         ("kafka_topic_partition", "there is no metric kafka_topic_partition"),
         ("k:none", "there is no metric k:none"),
+        ("k:constant{topic=\"\"}", "k:constant has no label topic"),
         ("kafkascope_pass_duration_seconds", "there is no metric kafkascope_pass_duration_seconds"),
         ("kafka_topic_partitions{partition=\"0\"}", "kafka_topic_partitions has no label partition"),
         ("sum by (group) (kafka_consumergroup_members)", "none of its metrics has a label group"),
