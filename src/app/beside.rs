@@ -11,7 +11,7 @@ use crate::kafka::fake::FakeKafka;
 use crate::kafka::{Cause, Operation};
 use crate::metrics::ClusterSource;
 use crate::metrics::exposition::{ClusterView, Exposition, Format, View};
-use crate::model::{Broker, BrokerId, Instants, KafkaCode, Moment, PartitionId, WallTime};
+use crate::model::{Broker, BrokerId, Instants, KafkaCode, Moment, NamePredicate, PartitionId, WallTime};
 use crate::schedule::{BoundsRules, Budget, Rhythm, Rules};
 use crate::state::{CollectorName, Scope, TopicTable};
 use crate::track::{Named, TrackSettings, Tracker};
@@ -41,13 +41,7 @@ struct One {
 }
 
 impl One {
-    fn new(kafka: &Arc<FakeKafka>, clock: &TestClock, scope_rule: ScopeRule, fixed: bool) -> Self {
-        let rules = Rules {
-            fixed: fixed.then_some(Duration::from_millis(INTERVAL_MS)),
-            bounds: BoundsRules::default(),
-            budget: Budget { requests_per_second_per_broker: 50.0, cpu: 1.0 },
-        };
-        let settings = PollSettings { scope_rule, ..PollSettings::of_everything(20, 1, rules) };
+    fn new(kafka: &Arc<FakeKafka>, clock: &TestClock, settings: PollSettings) -> Self {
         Self {
             poller: Poller::new(kafka.clone(), clock.clone(), settings, None),
             source: Arc::new(ClusterSource::new(None, Vec::new())),
@@ -98,6 +92,16 @@ impl One {
     }
 }
 
+/// What an exporter is told: of everything, but for its part.
+fn settings(scope_rule: ScopeRule, fixed: bool) -> PollSettings {
+    let rules = Rules {
+        fixed: fixed.then_some(Duration::from_millis(INTERVAL_MS)),
+        bounds: BoundsRules::default(),
+        budget: Budget { requests_per_second_per_broker: 50.0, cpu: 1.0 },
+    };
+    PollSettings { scope_rule, ..PollSettings::of_everything(20, 1, rules) }
+}
+
 /// One exporter of the cluster, and one beside each broker.
 struct Fleet {
     kafka: Arc<FakeKafka>,
@@ -108,9 +112,13 @@ struct Fleet {
 
 impl Fleet {
     fn new(brokers: i32, fixed: bool) -> Self {
+        Self::told(brokers, |scope_rule| settings(scope_rule, fixed))
+    }
+
+    fn told(brokers: i32, settings: impl Fn(ScopeRule) -> PollSettings) -> Self {
         let kafka = Arc::new(FakeKafka::new(brokers));
         let clock = TestClock::default();
-        let one = |scope_rule| One::new(&kafka, &clock, scope_rule, fixed);
+        let one = |scope_rule| One::new(&kafka, &clock, settings(scope_rule));
         let whole = one(ScopeRule::Cluster);
         let beside = (1..=brokers).map(|broker| (broker, one(ScopeRule::Broker(BrokerId(broker))))).collect();
         Self { kafka, clock, whole, beside }
@@ -325,43 +333,76 @@ async fn the_lowest_broker_dies_and_the_next_one_takes_over() {
     }
 }
 
+/// Numbers that are the same for the same seed: each call tells one below the bound that it is given.
+fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move |sides| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % sides
+    }
+}
+
+/// Some brokers, leaders, ends, commits and coordinators are others than before. While it is not `whole` a leader may be
+/// away or none.
+fn shake(kafka: &FakeKafka, dice: &mut impl FnMut(u64) -> u64, whole: bool) {
+    let mut world = kafka.world();
+    if dice(4) == 0 || whole {
+        world.brokers = (1..=4).filter(|_| whole || dice(3) > 0).map(BrokerId).collect();
+        // Somebody has to answer.
+        if world.brokers.is_empty() {
+            world.brokers = vec![BrokerId(3)];
+        }
+    }
+    let live = world.brokers.clone();
+    let any = |dice: &mut dyn FnMut(u64) -> u64| live[usize::try_from(dice(live.len() as u64)).unwrap()];
+    for row in world.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
+        let is_led = row.leader.is_some_and(|leader| live.contains(&leader));
+        if dice(5) == 0 || (whole && !is_led) {
+            row.leader = Some(any(dice));
+        } else if !whole && dice(12) == 0 {
+            row.leader = None;
+        }
+        let is_led = row.leader.is_some_and(|leader| live.contains(&leader));
+        if is_led && dice(3) == 0 {
+            row.offsets = row.offsets.map(|(start, end)| (start + dice(2).cast_signed(), end + 2));
+        }
+    }
+    for group in world.groups.values_mut() {
+        if dice(6) == 0 || !live.contains(&group.description.coordinator) {
+            group.description.coordinator = any(dice);
+        }
+        for commit in group.commits.values_mut() {
+            if dice(6) == 0 {
+                *commit = commit.map(|offset| offset + 1);
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_happens_at_random_is_shown_once_a_pass_later() {
-    for seed in 0..6_u64 {
-        let mut fleet = Fleet::new(4, seed % 2 == 0);
+    for seed in 0..12_u64 {
+        let mut fleet = Fleet::told(4, |scope_rule| {
+            let mut settings = settings(scope_rule, seed % 2 == 0);
+            settings.topics.sample_partitions = if seed % 3 == 0 { std::num::NonZeroUsize::new(3) } else { None };
+            if seed % 4 > 1 {
+                settings.groups.read_committed = NamePredicate::new(|group| group.ends_with('2'));
+            }
+            settings
+        });
         fleet.fill();
         fleet.pass().await;
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut dice = move |sides: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % sides
-        };
-        for step in 0..25 {
-            {
-                let mut world = fleet.kafka.world();
-                for topic in world.topics.values_mut() {
-                    for row in &mut topic.partitions {
-                        if dice(5) == 0 {
-                            row.leader = Some(BrokerId(1 + i32::try_from(dice(4)).unwrap()));
-                        }
-                        if dice(3) == 0 {
-                            row.offsets = row.offsets.map(|(start, end)| (start, end + 1));
-                        }
-                    }
-                }
-                for group in world.groups.values_mut() {
-                    if dice(6) == 0 {
-                        group.description.coordinator = BrokerId(1 + i32::try_from(dice(4)).unwrap());
-                    }
-                }
-            }
-            // What moved while it was thought to stand still is shown a pass later.
+        let mut dice = dice(seed);
+        for step in 0..40 {
+            shake(&fleet.kafka, &mut dice, false);
             fleet.pass().await;
             let twice: Vec<_> = fleet.owners().into_iter().filter(|(_, brokers)| brokers.len() > 1).collect();
             assert!(twice.is_empty(), "seed {seed}, step {step}: {twice:#?}");
-            if dice(4) == 0 {
+            if dice(6) == 0 {
+                shake(&fleet.kafka, &mut dice, true);
+                // What moved while it was thought to stand still is shown a pass later.
                 for _ in 0..5 {
                     fleet.pass().await;
                 }
@@ -463,7 +504,7 @@ async fn until_it_is_known_beside_which_broker_nothing_is_exported() {
     let mut fleet = Fleet::new(3, true);
     fleet.fill();
     let told = Arc::new(Told(std::sync::Mutex::new(Located::Nowhere("set local_broker".into()))));
-    let mut one = One::new(&fleet.kafka, &fleet.clock, ScopeRule::Local(told.clone()), true);
+    let mut one = One::new(&fleet.kafka, &fleet.clock, settings(ScopeRule::Local(told.clone()), true));
     fleet.pass().await;
     let report = one.pass(&fleet.kafka, &fleet.clock).await;
     assert_eq!(one.series(), BTreeMap::new());
