@@ -11,9 +11,10 @@ use crate::kafka::fake::FakeKafka;
 use crate::kafka::{Cause, Operation};
 use crate::metrics::ClusterSource;
 use crate::metrics::exposition::{ClusterView, Exposition, Format, View};
-use crate::model::{Broker, BrokerId, Instants, KafkaCode, Moment, PartitionId, WallTime};
+use crate::model::{Broker, BrokerId, Instants, KafkaCode, Moment, NamePredicate, PartitionId, WallTime};
 use crate::schedule::{BoundsRules, Budget, Rhythm, Rules};
-use crate::state::{CollectorName, Scope};
+use crate::state::{CollectorName, Scope, TopicTable};
+use crate::track::{Named, TrackSettings, Tracker};
 
 /// The time between two passes of a plain timer.
 const INTERVAL_MS: u64 = 15_000;
@@ -32,11 +33,24 @@ impl Clock for TestClock {
 struct One {
     poller: Poller<FakeKafka, TestClock>,
     source: Arc<ClusterSource>,
+    tracker: Tracker,
     /// What it asked in the last pass.
     calls: Vec<crate::kafka::fake::Call>,
+    /// How fast records are appended to its topics, as of the last pass.
+    produce_rates: BTreeMap<Arc<str>, f64>,
 }
 
 impl One {
+    fn new(kafka: &Arc<FakeKafka>, clock: &TestClock, settings: PollSettings) -> Self {
+        Self {
+            poller: Poller::new(kafka.clone(), clock.clone(), settings, None),
+            source: Arc::new(ClusterSource::new(None, Vec::new())),
+            tracker: Tracker::new(TrackSettings::default()),
+            calls: Vec::new(),
+            produce_rates: BTreeMap::new(),
+        }
+    }
+
     async fn pass(&mut self, kafka: &FakeKafka, clock: &TestClock) -> PassReport {
         kafka.take_calls();
         // Somebody scrapes, or passes would come less and less often.
@@ -44,8 +58,18 @@ impl One {
         let report = self.poller.tick().await;
         self.calls = kafka.take_calls();
         let previous = self.source.snapshot.load_full();
-        self.source.publish(Snapshot::derive(self.poller.world(), previous.as_deref(), clock.now()));
+        let snapshot = Snapshot::derive(self.poller.world(), previous.as_deref(), clock.now());
+        let outlook = self.tracker.observe(&snapshot, &Named::Fresh);
+        let rate = |(ix, table): (_, &Arc<TopicTable>)| Some((table.name.clone(), outlook.produce_rate(ix)?));
+        self.produce_rates = snapshot.world.topics_by_name().filter_map(rate).collect();
+        self.source.publish(snapshot);
         report
+    }
+
+    /// What it knows of a topic.
+    fn topic(&self, name: &str) -> &TopicTable {
+        let world = self.poller.world();
+        world.topic(world.names.get(name).unwrap()).unwrap()
     }
 
     /// The `kafka_` series that it shows, but for those that say when this exporter saw something.
@@ -68,6 +92,16 @@ impl One {
     }
 }
 
+/// What an exporter is told: of everything, but for its part.
+fn settings(scope_rule: ScopeRule, fixed: bool) -> PollSettings {
+    let rules = Rules {
+        fixed: fixed.then_some(Duration::from_millis(INTERVAL_MS)),
+        bounds: BoundsRules::default(),
+        budget: Budget { requests_per_second_per_broker: 50.0, cpu: 1.0 },
+    };
+    PollSettings { scope_rule, ..PollSettings::of_everything(20, 1, rules) }
+}
+
 /// One exporter of the cluster, and one beside each broker.
 struct Fleet {
     kafka: Arc<FakeKafka>,
@@ -78,18 +112,13 @@ struct Fleet {
 
 impl Fleet {
     fn new(brokers: i32, fixed: bool) -> Self {
+        Self::told(brokers, |scope_rule| settings(scope_rule, fixed))
+    }
+
+    fn told(brokers: i32, settings: impl Fn(ScopeRule) -> PollSettings) -> Self {
         let kafka = Arc::new(FakeKafka::new(brokers));
         let clock = TestClock::default();
-        let one = |scope_rule| {
-            let rules = Rules {
-                fixed: fixed.then_some(Duration::from_millis(INTERVAL_MS)),
-                bounds: BoundsRules::default(),
-                budget: Budget { requests_per_second_per_broker: 50.0, cpu: 1.0 },
-            };
-            let settings = PollSettings { scope_rule, ..PollSettings::of_everything(20, 1, rules) };
-            let poller = Poller::new(kafka.clone(), clock.clone(), settings, None);
-            One { poller, source: Arc::new(ClusterSource::new(None, Vec::new())), calls: Vec::new() }
-        };
+        let one = |scope_rule| One::new(&kafka, &clock, settings(scope_rule));
         let whole = one(ScopeRule::Cluster);
         let beside = (1..=brokers).map(|broker| (broker, one(ScopeRule::Broker(BrokerId(broker))))).collect();
         Self { kafka, clock, whole, beside }
@@ -304,43 +333,76 @@ async fn the_lowest_broker_dies_and_the_next_one_takes_over() {
     }
 }
 
+/// Numbers that are the same for the same seed: each call tells one below the bound that it is given.
+fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move |sides| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % sides
+    }
+}
+
+/// Some brokers, leaders, ends, commits and coordinators are others than before. While it is not `whole` a leader may be
+/// away or none.
+fn shake(kafka: &FakeKafka, dice: &mut impl FnMut(u64) -> u64, whole: bool) {
+    let mut world = kafka.world();
+    if dice(4) == 0 || whole {
+        world.brokers = (1..=4).filter(|_| whole || dice(3) > 0).map(BrokerId).collect();
+        // Somebody has to answer.
+        if world.brokers.is_empty() {
+            world.brokers = vec![BrokerId(3)];
+        }
+    }
+    let live = world.brokers.clone();
+    let any = |dice: &mut dyn FnMut(u64) -> u64| live[usize::try_from(dice(live.len() as u64)).unwrap()];
+    for row in world.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
+        let is_led = row.leader.is_some_and(|leader| live.contains(&leader));
+        if dice(5) == 0 || (whole && !is_led) {
+            row.leader = Some(any(dice));
+        } else if !whole && dice(12) == 0 {
+            row.leader = None;
+        }
+        let is_led = row.leader.is_some_and(|leader| live.contains(&leader));
+        if is_led && dice(3) == 0 {
+            row.offsets = row.offsets.map(|(start, end)| (start + dice(2).cast_signed(), end + 2));
+        }
+    }
+    for group in world.groups.values_mut() {
+        if dice(6) == 0 || !live.contains(&group.description.coordinator) {
+            group.description.coordinator = any(dice);
+        }
+        for commit in group.commits.values_mut() {
+            if dice(6) == 0 {
+                *commit = commit.map(|offset| offset + 1);
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_happens_at_random_is_shown_once_a_pass_later() {
-    for seed in 0..6_u64 {
-        let mut fleet = Fleet::new(4, seed % 2 == 0);
+    for seed in 0..12_u64 {
+        let mut fleet = Fleet::told(4, |scope_rule| {
+            let mut settings = settings(scope_rule, seed % 2 == 0);
+            settings.topics.sample_partitions = if seed % 3 == 0 { std::num::NonZeroUsize::new(3) } else { None };
+            if seed % 4 > 1 {
+                settings.groups.read_committed = NamePredicate::new(|group| group.ends_with('2'));
+            }
+            settings
+        });
         fleet.fill();
         fleet.pass().await;
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut dice = move |sides: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % sides
-        };
-        for step in 0..25 {
-            {
-                let mut world = fleet.kafka.world();
-                for topic in world.topics.values_mut() {
-                    for row in &mut topic.partitions {
-                        if dice(5) == 0 {
-                            row.leader = Some(BrokerId(1 + i32::try_from(dice(4)).unwrap()));
-                        }
-                        if dice(3) == 0 {
-                            row.offsets = row.offsets.map(|(start, end)| (start, end + 1));
-                        }
-                    }
-                }
-                for group in world.groups.values_mut() {
-                    if dice(6) == 0 {
-                        group.description.coordinator = BrokerId(1 + i32::try_from(dice(4)).unwrap());
-                    }
-                }
-            }
-            // What moved while it was thought to stand still is shown a pass later.
+        let mut dice = dice(seed);
+        for step in 0..40 {
+            shake(&fleet.kafka, &mut dice, false);
             fleet.pass().await;
             let twice: Vec<_> = fleet.owners().into_iter().filter(|(_, brokers)| brokers.len() > 1).collect();
             assert!(twice.is_empty(), "seed {seed}, step {step}: {twice:#?}");
-            if dice(4) == 0 {
+            if dice(6) == 0 {
+                shake(&fleet.kafka, &mut dice, true);
+                // What moved while it was thought to stand still is shown a pass later.
                 for _ in 0..5 {
                     fleet.pass().await;
                 }
@@ -348,6 +410,83 @@ async fn what_happens_at_random_is_shown_once_a_pass_later() {
             }
         }
     }
+}
+
+/// Lays down who leads a topic's partitions, and where they end.
+fn lead(fleet: &Fleet, topic: &str, rows: &[(Option<i32>, i64)]) {
+    let mut world = fleet.kafka.world();
+    let partitions = world.topics.get_mut(topic).unwrap().partitions.iter_mut();
+    for (row, (leader, end)) in partitions.zip(rows) {
+        (row.leader, row.offsets) = (leader.map(BrokerId), Ok((0, *end)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_is_another_exporters_no_former_offset_is_shown() {
+    for fixed in [true, false] {
+        let mut fleet = Fleet::new(3, fixed);
+        fleet.fill();
+        fleet.kafka.world().topic("moving", &[(0, 10), (0, 10)]);
+        lead(&fleet, "moving", &[(Some(1), 10), (Some(1), 10)]);
+        fleet.pass().await;
+        lead(&fleet, "moving", &[(Some(2), 1000), (Some(2), 1000)]);
+        fleet.pass().await;
+        assert!(fleet.beside[&1].topic("moving").ends.iter().all(|end| end.known().is_none()));
+        // Its leader dies: it is the lowest broker's part, beside which only its end of long ago was ever read.
+        lead(&fleet, "moving", &[(None, 1000), (Some(2), 1000)]);
+        fleet.pass().await;
+        let offline = "kafka_topic_partition_offline{topic=\"moving\",partition=\"0\"}";
+        assert_eq!(fleet.owner(offline), 1);
+        let end = "kafka_topic_partition_current_offset{topic=\"moving\",partition=\"0\"}";
+        assert_eq!(fleet.beside[&1].series().get(end), None, "it was 10 and is 1000");
+        let sum = "kafka_topic_current_offset_sum{topic=\"moving\"}";
+        assert_eq!(fleet.beside[&2].series().get(sum).map(String::as_str), Some("2000"), "who read it last knows it");
+        // While it stands still, what is known of it stays known, whose ever part it becomes.
+        lead(&fleet, "moving", &[(None, 1000), (Some(3), 1000)]);
+        fleet.pass().await;
+        let known = fleet.beside[&2].topic("moving").ends.clone().into_iter().map(|end| end.known().is_some());
+        assert_eq!(known.collect::<Vec<_>>(), [true, false]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_not_made_of_what_was_appended_while_the_topic_was_anothers() {
+    for fixed in [true, false] {
+        let mut fleet = Fleet::new(3, fixed);
+        fleet.fill();
+        fleet.kafka.world().topic("steady", &[(0, 0); 3]);
+        // At home beside 2, then for ten minutes beside 3, while 2 goes on to lead one of its partitions.
+        for pass in 0..60 {
+            let first = if (10..50).contains(&pass) { 3 } else { 2 };
+            let end = 150 * (pass + 1);
+            lead(&fleet, "steady", &[(Some(first), end), (Some(2), end), (Some(3), end)]);
+            fleet.pass().await;
+            let home = &fleet.beside[&first];
+            let rate = home.produce_rates.get("steady").copied();
+            let is_new = [0, 10, 50].contains(&pass);
+            assert_eq!(rate.is_none(), is_new, "pass {pass}: {rate:?}");
+            assert!(rate.is_none_or(|rate| (rate - 30.0).abs() < 1e-6), "30 a second, not {rate:?}, in pass {pass}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_was_created_anew_while_it_was_anothers_is_another() {
+    let mut fleet = Fleet::new(3, false);
+    fleet.fill();
+    fleet.kafka.world().topic("reborn", &[(0, 10)]);
+    lead(&fleet, "reborn", &[(Some(2), 10)]);
+    fleet.pass().await;
+    let former = fleet.beside[&2].topic("reborn").history;
+    lead(&fleet, "reborn", &[(Some(3), 10)]);
+    fleet.pass().await;
+    fleet.kafka.world().topics.get_mut("reborn").unwrap().id = 99;
+    lead(&fleet, "reborn", &[(Some(3), 50)]);
+    fleet.pass().await;
+    lead(&fleet, "reborn", &[(Some(2), 70)]);
+    fleet.pass().await;
+    assert_ne!(fleet.beside[&2].topic("reborn").history, former);
+    fleet.agree("when it is back");
 }
 
 /// Tells what the test lays down.
@@ -365,15 +504,7 @@ async fn until_it_is_known_beside_which_broker_nothing_is_exported() {
     let mut fleet = Fleet::new(3, true);
     fleet.fill();
     let told = Arc::new(Told(std::sync::Mutex::new(Located::Nowhere("set local_broker".into()))));
-    let rules = Rules {
-        fixed: Some(Duration::from_millis(INTERVAL_MS)),
-        bounds: BoundsRules::default(),
-        budget: Budget { requests_per_second_per_broker: 50.0, cpu: 1.0 },
-    };
-    let settings =
-        PollSettings { scope_rule: ScopeRule::Local(told.clone()), ..PollSettings::of_everything(20, 1, rules) };
-    let poller = Poller::new(fleet.kafka.clone(), fleet.clock.clone(), settings, None);
-    let mut one = One { poller, source: Arc::new(ClusterSource::new(None, Vec::new())), calls: Vec::new() };
+    let mut one = One::new(&fleet.kafka, &fleet.clock, settings(ScopeRule::Local(told.clone()), true));
     fleet.pass().await;
     let report = one.pass(&fleet.kafka, &fleet.clock).await;
     assert_eq!(one.series(), BTreeMap::new());

@@ -244,6 +244,10 @@ impl Clusters {
         let Connected { client, stream } = connected;
         let mut poll_settings = cluster::poll_settings(settings, config, &self.limits, &cpu);
         poll_settings.commit_feed = stream.clone().map(|stream| stream as Arc<dyn CommitFeed>);
+        if let Some(former) = former {
+            // Beside which broker this is has been found out: nothing that is shown goes until it is found out again.
+            poll_settings.scope_rule = former.task.settings.scope_rule.clone();
+        }
         let task = ClusterTask {
             client: Arc::new(client),
             settings: poll_settings,

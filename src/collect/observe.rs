@@ -87,12 +87,16 @@ pub(super) fn rows_of(group: &GroupTable, topics: Option<&[TopicIx]>) -> usize {
 
 impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     /// Finds out anew whose offsets are wanted, where that is not all, and has what was not wanted before asked for at this
-    /// tick. Returns the topics that this is of.
+    /// tick. What is not wanted any more is forgotten. Returns the topics of which more is wanted than before.
     pub(super) fn follow_interest(&mut self) -> Vec<TopicIx> {
         let interest = Interest::of(&self.world);
         let grown = interest.grown_since(&self.interest, &self.world);
         self.interest = interest;
         if !self.interest.is_everything() {
+            let (world, interest) = (&mut self.world, &self.interest);
+            for ix in world.topic_order.clone().iter() {
+                world.forget_offsets(*ix, |place| interest.has_partition(*ix, place));
+            }
             self.follow_topics();
         }
         for topic in &grown {

@@ -1,6 +1,6 @@
 //! The topics collector: topic ids, which alone tell a topic from another that came back under its name (KIP-516).
 //!
-//! An id is asked for when the topic is new, when its partition count or an end offset fell, and otherwise on a slow
+//! An id is asked for when the topic is new, or was not looked after until now, when its partition count or an end offset fell, and otherwise on a slow
 //! cycle that visits every topic once in a while.
 
 use std::sync::Arc;
@@ -46,9 +46,14 @@ impl Topics {
         self.told.resize(world.topics.len(), None);
         let mut due = Vec::new();
         for (place, (ix, table)) in world.topics_by_name().enumerate() {
+            if !interest.has_topic(ix) {
+                // While nobody looks after it another topic may take its name.
+                self.told[ix.index()] = None;
+                continue;
+            }
             let is_new = self.told[ix.index()] != Some(table.history);
             let from_cursor = (place + total - self.cursor.min(total)) % total;
-            if interest.has_topic(ix) && (is_new || from_cursor < share) {
+            if is_new || from_cursor < share {
                 due.push(table.name.clone());
             }
         }

@@ -301,6 +301,28 @@ impl World {
         changes
     }
 
+    /// Lets go the offsets of a topic's partitions that are not asked for any more: beside what is read when they are again,
+    /// they would be of another time. A partition without a leader stands still: what was read of it is true until
+    /// somebody leads it.
+    pub fn forget_offsets(&mut self, topic: TopicIx, is_asked: impl Fn(usize) -> bool) {
+        let Some(table) = self.topics.get_mut(topic.index()).and_then(Option::as_mut) else { return };
+        let is_left = |place: &usize| {
+            let columns = [&table.starts, &table.ends, &table.stable_ends];
+            let is_known = |column: &&Vec<Reading>| column.get(*place).is_some_and(|read| read.known().is_some());
+            columns.iter().any(is_known) && table.placements[*place].leader.is_some() && !is_asked(*place)
+        };
+        let left: Vec<usize> = (0..table.partitions()).filter(is_left).collect();
+        if left.is_empty() {
+            return;
+        }
+        let table = Arc::make_mut(table);
+        for column in [&mut table.starts, &mut table.ends, &mut table.stable_ends] {
+            for place in &left {
+                column.get_mut(*place).into_iter().for_each(|reading| *reading = Reading::NONE);
+            }
+        }
+    }
+
     /// Takes in a group's description, and tells whether it differs from the last one. `Dead` means that the group is
     /// gone.
     pub fn apply_group_description(&mut self, description: &GroupDescription, max_age: MaxAge, at: Moment) -> bool {

@@ -46,6 +46,8 @@ impl Held {
         let kept = self.by_topic.get_mut(&table.name)?;
         kept.missing_since = None;
         if kept.history.id.is_some() && table.id.is_none() {
+            // Of a topic that nobody looks after, as in another exporter's part, nobody has asked for the id either.
+            table.ends.iter().find(|end| end.known().is_some())?;
             let since = *kept.nameless_since.get_or_insert(now);
             if now.since(since) < ID_WITHIN {
                 return None;
@@ -87,8 +89,8 @@ impl Held {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::model::TopicId;
-    use crate::state::HistoryId;
+    use crate::model::{Offset, TopicId};
+    use crate::state::{HistoryId, Reading};
 
     fn history(id: Option<u128>) -> TopicHistory {
         TopicHistory { topic: "a".into(), id: id.map(TopicId), partitions: Vec::new() }
@@ -105,7 +107,7 @@ mod tests {
             placements: Vec::new(),
             sample: None,
             starts: Vec::new(),
-            ends: Vec::new(),
+            ends: vec![Reading { offset: Offset::new(5).into(), ..Reading::NONE }],
             stable_ends: Vec::new(),
             settings: None,
         }
@@ -145,6 +147,16 @@ mod tests {
         assert_eq!(late.claim(&table("a", Some(8)), at(601)), None, "it is another one after all");
         assert!(waiting.claim(&table("a", None), at(601)).is_some(), "there are no ids");
         assert!(held(None).claim(&table("a", Some(7)), at(1)).is_some(), "there were none before");
+    }
+
+    #[test]
+    fn the_id_of_a_topic_that_nobody_looks_after_is_waited_for_until_somebody_does() {
+        let mut held = held(Some(7));
+        let unseen = TopicTable { ends: vec![Reading::NONE], ..table("a", None) };
+        [1, 700, 1400].into_iter().for_each(|second| assert_eq!(held.claim(&unseen, at(second)), None));
+        assert_eq!(held.claim(&table("a", None), at(1500)), None, "it is looked after since now");
+        assert_eq!(held.claim(&table("a", Some(8)), at(1501)), None, "it became another one meanwhile");
+        assert!(!held.holds("a"));
     }
 
     #[test]

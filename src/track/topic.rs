@@ -166,6 +166,11 @@ impl TopicTrack {
                 track.starts.observe(start, walls.of(table.starts[place].at));
             }
             let reading = &table.ends[place];
+            if reading.known().is_none() && track.read_at.is_some() {
+                // It is not looked after any more: what is read of it some day is not what comes next.
+                (track.read_at, track.ends) = (None, Ends::default());
+                self.produced = Rate::default();
+            }
             let is_new = track.read_at.is_none_or(|at| reading.at > at);
             let Some(end) = reading.known().filter(|_| is_new) else { continue };
             track.read_at = Some(reading.at);

@@ -118,6 +118,27 @@ fn passes(scrape: &Exposition, cluster: &str) -> f64 {
 }
 
 #[test]
+fn beside_a_broker_that_was_found_nothing_goes_while_the_cluster_is_connected_anew() {
+    let simulated = Simulated::cast();
+    // All brokers are on this machine: the bootstrap server says which is meant.
+    let bootstrap = simulated.bootstrap();
+    let lowest = bootstrap.split(',').next().unwrap();
+    let beside =
+        |more: &str| format!("  - name: a\n    bootstrap_servers: ['{lowest}']\n    scope: local_broker\n{more}");
+    let daemon = Reloaded::start(&[beside("")]);
+    let brokers = |scrape: &Exposition| scrape.get("kafka_brokers", &of("a"));
+    let before = daemon.until("the broker is found", |scrape| brokers(scrape) == Some(3.0));
+    let said = daemon.hangup(&text(&[beside("    labels: {site: north}\n")]));
+    assert_eq!(said, "configuration reloaded: 0 clusters unchanged, 1 restarted (a)");
+    eventually("it has made some passes", SOON, || {
+        let scrape = daemon.exporter.scrape();
+        assert_eq!(brokers(&scrape), Some(3.0), "it goes on beside the broker");
+        let passes = passes(&scrape, "a") - passes(&before, "a");
+        if passes > 4.0 { Ok(()) } else { Err(format!("{passes} passes")) }
+    });
+}
+
+#[test]
 fn a_changed_cluster_starts_anew_and_the_others_do_not_notice() {
     let (a, b) = (Simulated::cast(), Simulated::cast());
     let daemon = Reloaded::start(&[cluster("a", &a, ""), cluster("b", &b, "")]);
