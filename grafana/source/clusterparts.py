@@ -1,7 +1,7 @@
 """What several dashboards show of partitions, brokers and throughput: from one place, so that they cannot drift apart."""
 
 from .panels import NONE_IS_BEST, NONE_IS_GOOD, lines, stat
-from .promql import all_in_one, fastest, growth, how_many, largest, movement, once, only, series, total
+from .promql import all_in_one, fastest, growth, how_many, largest, movement, once, only, partitions_where, series, total
 
 LINES = 15
 
@@ -18,7 +18,7 @@ def brokers_down(width: int = 3):
 def partitions_that(title: str, description: str, metric: str, *matchers: str, limits=NONE_IS_GOOD, width: int = 3):
     """How many partitions are in a condition that a family tells as 1."""
     return stat(
-        title, description, "none", all_in_one(once(series(metric, *matchers), "topic", "partition")), limits=limits, width=width,
+        title, description, "none", all_in_one(partitions_where(metric, *matchers)), limits=limits, width=width,
     )  # fmt: skip
 
 

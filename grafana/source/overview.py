@@ -9,7 +9,7 @@ from .groupparts import (
     worst_time_lag,
 )  # fmt: skip
 from .panels import NONE_IS_GOOD, TIME_LAG, UP, Column, label, stat, table
-from .promql import SELECTED, growth, labels, once, series, total
+from .promql import SELECTED, growth, labels, once, partitions_where, series, total
 
 RUNBOOKS = "https://github.com/kafkascope/kafkascope/blob/main/alerts/runbooks"
 TROUBLE = [(None, "text"), (1, "red")]
@@ -42,8 +42,8 @@ def clusters():
             Column("Brokers", per_cluster("kafka_brokers"), link=to["brokers"]),
             Column("Brokers down", f"sum by ({labels()}) ({once(series('kafka_broker_up'), 'id')} == bool 0)", limits=TROUBLE),
             Column("Topics", topics, link=to["topics"]),
-            Column("Offline", per_cluster("kafka_topic_partition_offline", "topic", "partition"), limits=TROUBLE),
-            Column("Under-replicated", per_cluster("kafka_topic_partition_under_replicated_partition", "topic", "partition"),
+            Column("Offline", partitions_where("kafka_topic_partition_offline"), limits=TROUBLE),
+            Column("Under-replicated", partitions_where("kafka_topic_partition_under_replicated_partition"),
                    limits=[(None, "text"), (1, "orange")]),
             Column("Groups", groups, link=to["groups"]),
             Column("Worst time lag", once(series("kafka_consumergroup_topic_max_lag_seconds")), unit="s", limits=TIME_LAG),

@@ -45,6 +45,13 @@ def how_many(expression: str, condition: str) -> str:
     return f"sum({expression} {condition.replace(' ', ' bool ', 1)})"
 
 
+def partitions_where(metric: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
+    """How many partitions of each thing a family of 0 and 1 is 1 for; 0 where it is for none. What is 0, nearly all, is left out
+    before replicas are made one, which takes most of the time."""
+    true = once(f"{series(metric, *matchers)} == 1", "topic", "partition")
+    return f"({total(true, *by)} or {once(series(metric, *matchers), *by)})"
+
+
 def or_zero(expression: str, known_by: str) -> str:
     """0 where a family has series only in trouble, as long as `known_by` tells that it would be known."""
     return f"{expression} or 0 * {known_by}"

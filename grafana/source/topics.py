@@ -3,7 +3,7 @@
 from .board import Board, link_of_row
 from .clusterparts import LINES, not_preferred, offline, produced_by_topic, produced_now, under_min_isr, under_replicated, values_unknown
 from .panels import TIME_LAG, Column, label, lines, stat, table
-from .promql import TOPIC, all_in_one, at_worst, fastest, growth, largest, movement, once, only, series, total
+from .promql import TOPIC, all_in_one, at_worst, fastest, growth, largest, movement, once, only, partitions_where, series, total
 
 # So many topics are in the table: the busiest.
 ROWS = 200
@@ -15,8 +15,8 @@ def of_topics(metric: str) -> str:
 
 
 def of_partitions(metric: str) -> str:
-    """A family by partition, summed up by topic."""
-    return total(once(series(metric, TOPIC), "topic", "partition"), "topic")
+    """How many partitions of a topic are in a condition."""
+    return partitions_where(metric, TOPIC, by=("topic",))
 
 
 RETAINED = f"{of_topics('kafka_topic_current_offset_sum')} - {of_topics('kafka_topic_oldest_offset_sum')}"
@@ -124,7 +124,7 @@ def held():
 def trouble(title: str, description: str, metric: str):
     """Partitions in a condition, over time."""
     affected = f"{largest(LINES, of_partitions(metric))} > 0"
-    none = f'label_replace({total(of_partitions(metric))} == 0, "topic", "none", "", "")'
+    none = f'label_replace({once(series(metric, TOPIC))} == 0, "topic", "none", "", "")'
     return lines(title, description, "none", (f"{affected}\nor {none}", "{{topic}} {{cluster_name}}"), width=8)
 
 

@@ -8,6 +8,8 @@ import tempfile
 import comparison
 import comparison_report
 import passes
+import rules
+import rules_report
 import scale
 import scale_report
 import timelag
@@ -19,7 +21,7 @@ SMALL, EMPTY = Size(topics=20, groups=10), Size(topics=0, groups=0)
 
 def arguments():
     parser = argparse.ArgumentParser(prog="tests/lab", description="what kafkascope costs, against three real brokers")
-    parser.add_argument("what", choices=["passes", "adaptive", "time-lag", "scale", "hold"], help="what to do with the cluster")
+    parser.add_argument("what", choices=["passes", "adaptive", "time-lag", "scale", "rules", "hold"], help="what to do with the cluster")
     parser.add_argument("--jars", help=argparse.SUPPRESS)
     parser.add_argument("--kafka", help=argparse.SUPPRESS)
     parser.add_argument("--prometheus", help=argparse.SUPPRESS)
@@ -29,6 +31,7 @@ def arguments():
     comparison.add_arguments(parser)
     timelag.add_arguments(parser)
     scale.add_arguments(parser)
+    rules.add_arguments(parser)
     return parser.parse_args()
 
 
@@ -37,6 +40,8 @@ def run(options, size):
     with tempfile.TemporaryDirectory(prefix="kafkascope-lab-") as directory:
         if options.what == "scale":
             return at_scale(options, directory)
+        if options.what == "rules":
+            return list(rules_report.report(options, rules.measure(options, directory)))
         cluster = Cluster(options.jars, directory, size)
         try:
             cluster.start()
