@@ -72,6 +72,19 @@ several the container would not start, and its broker's pod not become ready. */
 {{ get (.Values.config.web | default dict) "telemetry_path" | default "/metrics" }}
 {{- end }}
 
+{{- /* What rules refer to and none of them records. */ -}}
+{{- define "kafkascope.notRecorded" -}}
+{{- $recorded := list -}}
+{{- $used := list -}}
+{{- range . }}{{ range (fromYaml .).groups }}{{ range .rules -}}
+{{- $recorded = append $recorded .record -}}
+{{- $used = concat $used (regexFindAll "kafkascope:[a-zA-Z0-9_]+:[a-zA-Z0-9_]+" (toString .expr) -1) -}}
+{{- end }}{{ end }}{{ end -}}
+{{- $missing := list -}}
+{{- range $used | uniq }}{{ if not (has . $recorded) }}{{ $missing = append $missing . }}{{ end }}{{ end -}}
+{{- join ", " $missing -}}
+{{- end }}
+
 {{- define "kafkascope.secretMounts" -}}
 {{- range $index, $secret := .Values.secretFiles }}
 - name: secret-{{ $index }}
