@@ -3,7 +3,7 @@
     image.py PROGRAM
 
 Of the Dockerfile: that every file which it copies is there and sent, that the crate is whole with these files alone, that the compiler is new enough, and that the
-builder's Debian is the base's. Of PROGRAM, the binary: that it needs only libraries that the base holds, in a version that it has.
+builder's Debian is the base's; of all of deploy/, that it names the crate's version. Of PROGRAM, the binary: that it needs only libraries that the base holds, in a version that it has.
 """
 
 import json
@@ -21,6 +21,7 @@ IGNORE = REPOSITORY / "deploy/Dockerfile.dockerignore"
 IN_BASE = re.compile(r"^(lib(c|m|dl|pthread|rt|resolv|gcc_s|stdc\+\+)\.so\.[0-9]+|ld-linux.*\.so\.[0-9]+)$")
 GLIBC_OF = {"bookworm": (2, 36), "trixie": (2, 41)}
 DEBIAN_OF = {"debian12": "bookworm", "debian13": "trixie"}
+NAMED_VERSION = re.compile(r"(?:kafkascope/kafkascope:|kafkascope-|image\.version=\"|^(?:version|appVersion): |newTag: )(\d+\.\d+\.\d+)", re.M)
 EMBEDDED = re.compile(r"include_(?:str|bytes)!\(\s*(?:concat!\(env!\(\"CARGO_MANIFEST_DIR\"\),\s*)?\"([^\"]+)\"")
 
 
@@ -96,6 +97,15 @@ def crate_problems(sources):
             yield f"{package['name']} needs Rust {package['rust_version']}, the builder has {builder[1]}"
 
 
+def version_problems():
+    """Whatever names a version of kafkascope, in files that no build fills in, names the crate's."""
+    version = re.search(r'^version = "(.+)"$', (REPOSITORY / "Cargo.toml").read_text(), re.M)[1]
+    for path in sorted(path for path in (REPOSITORY / "deploy").rglob("*") if path.is_file() and not path.is_symlink() and "files" not in path.parts):
+        for named in NAMED_VERSION.findall(path.read_text()):
+            if named != version:
+                yield f"{path.relative_to(REPOSITORY)}: kafkascope {named}, but Cargo.toml has {version}"
+
+
 def program_problems(program):
     """The binary runs on the base: its libraries, and the newest version of glibc that it asks for."""
     dynamic = subprocess.run(["readelf", "-dW", program], capture_output=True, text=True, check=True).stdout
@@ -118,7 +128,7 @@ def debian():
 
 
 def main():
-    found = [*context_problems(), *program_problems(sys.argv[1])]
+    found = [*context_problems(), *version_problems(), *program_problems(sys.argv[1])]
     for problem in found:
         print(problem)
     sys.exit(1 if found else 0)

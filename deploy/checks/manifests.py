@@ -23,6 +23,9 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 # etcd takes 1 MiB; a client-side `kubectl apply` repeats the object in an annotation of at most 256 KiB.
 LARGEST_CONFIG_MAP = 1024 * 1024
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+# A Service's name; also those of what pods take their names from.
+DNS_LABEL = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
+LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 FILE_KEY = re.compile(r"\b(?:ca|cert|key|password|key_password)_file: *'?([^\s,'}]+)")
 
 
@@ -73,6 +76,17 @@ def schema_problems(doc, crds):
             yield f"{label(doc)}, Kubernetes {version}: {'.'.join(map(str, error.path))}: {error.message[:300]}"
         except kubernetes_validate.SchemaNotFoundError as error:
             yield f"{label(doc)}: {error.message}"
+
+
+def name_problems(doc):
+    """Names and labels that the API server would refuse, which the schemas do not tell."""
+    name = doc["metadata"]["name"]
+    if doc["kind"] in ("Service", *WORKLOADS) and not DNS_LABEL.match(name):
+        yield f"{label(doc)}: no name for a {doc['kind']}"
+    template = doc["spec"].get("template", {}).get("metadata", {}) if doc["kind"] in WORKLOADS else {}
+    for key, value in {**doc["metadata"].get("labels", {}), **template.get("labels", {})}.items():
+        if not LABEL_VALUE.match(str(value)):
+            yield f"{label(doc)}: {value} is no value for the label {key}"
 
 
 def pod_specs(docs):
@@ -257,11 +271,15 @@ def dashboard_problems(docs):
 def problems(docs, crds, kafkascope):
     for doc in docs:
         yield from schema_problems(doc, crds)
+        yield from name_problems(doc)
         yield from selection_problems(doc, docs)
         if doc["kind"] == "Secret":
             yield f"{label(doc)}: secrets are not made here"
         if doc["kind"] == "PrometheusRule":
             yield from rule_problems(doc, kafkascope)
+    for kind, name in {(doc["kind"], doc["metadata"]["name"]) for doc in docs}:
+        if sum(doc["kind"] == kind and doc["metadata"]["name"] == name for doc in docs) > 1:
+            yield f"{kind} {name}: is there more than once"
     for doc, _, pod in pod_specs(docs):
         yield from pod_problems(doc, pod)
         yield from config_problems(doc, pod, docs, kafkascope)

@@ -27,7 +27,9 @@ SOON = 30
 NOT_HERE = 77
 STATE = "var/lib/kafkascope"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+# It is ready after the first pass or its first failure, which comes when a request has timed out.
 CONFIG = """
+polling: {request_timeout: 1s}
 clusters:
   - bootstrap_servers: ['127.0.0.1:1']
     tls: true

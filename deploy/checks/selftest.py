@@ -71,6 +71,16 @@ class Finds(unittest.TestCase):
     def test_a_kind_without_a_schema(self):
         self.assert_found("schema", {**service(), "apiVersion": "example.org/v1", "kind": "Unknown"})
 
+    def test_names_and_labels_that_kubernetes_refuses(self):
+        for name in ("my.release", "9kafka", "k" * 64):
+            doc = service()
+            doc["metadata"]["name"] = name
+            self.assert_found("no name for a Service", deployment(), doc)
+        doc = service()
+        doc["metadata"]["labels"] = {**LABELS, "team": "a b"}
+        self.assert_found("the label team", deployment(), doc)
+        self.assert_found("more than once", deployment(), service(), service())
+
     def test_a_pod_with_privileges(self):
         for key, value in [("runAsNonRoot", False), ("readOnlyRootFilesystem", False), ("capabilities", {}), ("runAsUser", 0), ("allowPrivilegeEscalation", True)]:
             self.assert_found(key, self.broken(lambda pod: pod["containers"][0]["securityContext"].update({key: value})))

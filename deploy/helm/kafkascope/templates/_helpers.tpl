@@ -2,14 +2,15 @@
 {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{- /* Names of Services have no dots and at most 63 characters, some of which are for what is added to it. */ -}}
 {{- define "kafkascope.fullname" -}}
 {{- $name := include "kafkascope.name" . -}}
 {{- if .Values.fullnameOverride -}}
 {{ .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
 {{- else if contains $name .Release.Name -}}
-{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{ .Release.Name | replace "." "-" | trunc 50 | trimSuffix "-" }}
 {{- else -}}
-{{ printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{ printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 50 | trimSuffix "-" }}
 {{- end -}}
 {{- end }}
 
@@ -41,9 +42,47 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
-{{- /* The configuration file. In mode sidecar the brokers and the scope come from the container's environment. */ -}}
+{{- /* The configuration file. In mode sidecar the brokers and the scope come from the container's environment, for the one cluster that there is: with
+several the container would not start, and its broker's pod not become ready. */ -}}
 {{- define "kafkascope.config" -}}
+{{- if and (eq .Values.mode "sidecar") (ne (len .Values.config.clusters) 1) -}}
+{{- fail "mode sidecar: config.clusters must be one cluster, that of the brokers" -}}
+{{- end -}}
+{{- include "kafkascope.refuseSecrets" . -}}
 {{ toYaml .Values.config }}
+{{- end }}
+
+{{- /* A secret in the configuration would be in a ConfigMap, in the release's Secret and in every diff; a variable is none. */ -}}
+{{- define "kafkascope.refuseSecrets" -}}
+{{- range $index, $cluster := .Values.config.clusters -}}
+{{- range $part := list "sasl" "tls" "kafka" -}}
+{{- $settings := get $cluster $part -}}
+{{- if kindIs "map" $settings -}}
+{{- range $key, $value := $settings -}}
+{{- if and (regexMatch "(password|secret|key\\.pem)$" $key) (not (regexMatch "^(\\$\\{[^}]*\\})?$" (toString (default "" $value)))) -}}
+{{- fail (printf "config.clusters[%d].%s.%s would be in a ConfigMap, for all to read: mount a Secret (secretFiles) and name its file (password_file, key_file), or take it from a variable (env, and ${NAME} here)" $index $part $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "kafkascope.telemetryPath" -}}
+{{ get (.Values.config.web | default dict) "telemetry_path" | default "/metrics" }}
+{{- end }}
+
+{{- /* What rules refer to and none of them records. */ -}}
+{{- define "kafkascope.notRecorded" -}}
+{{- $recorded := list -}}
+{{- $used := list -}}
+{{- range . }}{{ range (fromYaml .).groups }}{{ range .rules -}}
+{{- $recorded = append $recorded .record -}}
+{{- $used = concat $used (regexFindAll "kafkascope:[a-zA-Z0-9_]+:[a-zA-Z0-9_]+" (toString .expr) -1) -}}
+{{- end }}{{ end }}{{ end -}}
+{{- $missing := list -}}
+{{- range $used | uniq }}{{ if not (has . $recorded) }}{{ $missing = append $missing . }}{{ end }}{{ end -}}
+{{- join ", " $missing -}}
 {{- end }}
 
 {{- define "kafkascope.secretMounts" -}}
@@ -54,12 +93,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{- /* Called with (list . MODE). */ -}}
 {{- define "kafkascope.secretVolumes" -}}
-{{- range $index, $secret := .Values.secretFiles }}
+{{- $mode := index . 1 }}
+{{- range $index, $secret := (index . 0).Values.secretFiles }}
 - name: secret-{{ $index }}
   secret:
     secretName: {{ $secret.secretName }}
-    defaultMode: 0440
+    defaultMode: {{ $mode }}
     {{- with $secret.items }}
     items:
       {{- toYaml . | nindent 6 }}
@@ -109,9 +150,10 @@ volumeMounts:
   {{- include "kafkascope.secretMounts" . | nindent 2 }}
 {{- end }}
 
+{{- /* The brokers' pods may have no fsGroup that would let kafkascope's user read its Secrets; no other container mounts these volumes. */ -}}
 {{- define "kafkascope.sidecarVolumes" -}}
 - name: kafkascope-config
   configMap:
     name: {{ include "kafkascope.fullname" . }}
-{{- include "kafkascope.secretVolumes" . }}
+{{- include "kafkascope.secretVolumes" (list . "0444") }}
 {{- end }}
