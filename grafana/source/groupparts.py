@@ -3,7 +3,7 @@
 from .board import link_of_row
 from .panels import NONE_IS_BEST, NONE_IS_GOOD, STATUS, TIME_LAG, Column, label, lines, stat, table
 from .promql import (
-    GROUP, TOPIC, all_in_one, at_worst, how_many, largest, once, only, or_zero, series, total,
+    GROUP, TOPIC, all_in_one, at_worst, how_many, labels, largest, once, only, or_zero, series, total,
 )  # fmt: skip
 
 # So many groups are in a table and so many lines in a picture: the worst.
@@ -83,11 +83,18 @@ def worst_groups(*matchers: str, height: int = 10):
     def all_topics(metric: str) -> str:
         return of_group(total(once(series(metric, *matchers), "consumergroup", "topic"), "consumergroup"))
 
+    def caught_up() -> str:
+        """A group is, with its last topic: one that does not catch up on a topic has no such time."""
+        needed = series("kafka_consumergroup_catch_up_seconds", *matchers)
+        on_topic = f"unless on ({labels('consumergroup', 'topic')}) {needed}"
+        stuck = f"({series('kafka_consumergroup_lag_sum', *matchers)} > 0 {on_topic})"
+        return of_group(f"{once(needed, 'consumergroup')} unless on ({labels('consumergroup')}) {stuck}")
+
     on_groups = [matcher for matcher in matchers if matcher != TOPIC]
     return table(
         f"Groups, the furthest behind first (at most {ROWS})",
         "Each group with its worst topic's time lag, all its lag in messages, status and state. Click a group for its topics "
-        "and partitions. An empty cell is a value that is not known; no time to catch up means that the group is not catching up.",
+        "and partitions. An empty cell is a value that is not known; no time to catch up means that the group does not catch up on some topic.",
         [
             label("Group", "consumergroup", link=link_of_row("Topics and partitions of this group", "groups", group="consumergroup")),
             Column("Time lag", worst_topic("kafka_consumergroup_topic_max_lag_seconds"), unit="s", limits=TIME_LAG),
@@ -95,7 +102,7 @@ def worst_groups(*matchers: str, height: int = 10):
             Column("Status", of_group(once(series("kafka_consumergroup_status", *on_groups), "consumergroup")), mapping=STATUS),
             Column("State", of_group(once(series("kafka_consumergroup_state", *on_groups), "consumergroup", "state")), label="state"),
             Column("Members", of_group(once(series("kafka_consumergroup_members", *on_groups), "consumergroup"))),
-            Column("Caught up in", worst_topic("kafka_consumergroup_catch_up_seconds"), unit="s"),
+            Column("Caught up in", caught_up(), unit="s"),
             Column("Deleted unread", all_topics("kafka_consumergroup_lost_messages_sum"), unit="short", limits=[(None, "text"), (1, "red")]),
         ],
         sort="Time lag", height=height, no_value="no consumer group is known",
