@@ -139,6 +139,10 @@ def pod_problems(doc, pod):
     if pod.get("automountServiceAccountToken") is not False:
         yield f"{name}: mounts a token of its service account"
     volumes = {volume["name"] for volume in pod.get("volumes", [])}
+    for volume in pod.get("volumes", []):
+        # Files of a Secret are root's. Without a group of the pod only what all may read is readable for another user.
+        if "secret" in volume and "fsGroup" not in pod.get("securityContext", {}) and not volume["secret"].get("defaultMode", 0o644) & 0o004:
+            yield f"{name}: no user but root can read the files of volume {volume['name']}"
     for container in pod["containers"]:
         where = f"{name}, container {container['name']}"
         for mount in container.get("volumeMounts", []):

@@ -99,6 +99,12 @@ class Finds(unittest.TestCase):
         other["spec"]["ports"][0]["targetPort"] = "metrics"
         self.assert_found("no port metrics", deployment(), other)
 
+    def test_secrets_that_cannot_be_read(self):
+        closed = self.broken(lambda pod: pod["volumes"][0]["secret"].update(defaultMode=0o440))
+        self.assert_found("no user but root", closed)
+        closed["spec"]["template"]["spec"]["securityContext"] = {"fsGroup": 65532}
+        self.assertEqual(self.found(closed), [])
+
     def test_a_budget_with_one_replica(self):
         self.assert_found("draining", deployment(), budget())
 
