@@ -149,12 +149,12 @@ fn limits_that_are_missing_are_named() {
 
 #[test]
 fn limits_of_a_user_stand_for_the_shipped_ones() {
-    let edited = THRESHOLDS.text.replace("600 * ", "1234 * ");
+    let edited = THRESHOLDS.text.replace("vector(600)", "vector(1234)");
     assert_ne!(edited, THRESHOLDS.text);
     let mine = Source { name: "/etc/mine.yml", text: &edited };
     let text = Bundle::new(Choice { thresholds: Some(mine), ..Choice::default() }).unwrap().rule_file().unwrap();
-    assert!(text.contains("# ---- /etc/mine.yml ----") && text.contains("1234 * "), "{text}");
-    assert!(!text.contains("\n          600 * "), "{text}");
+    assert!(text.contains("# ---- /etc/mine.yml ----") && text.contains("\n          vector(1234)\n"), "{text}");
+    assert!(!text.contains("vector(600)"), "{text}");
 }
 
 #[test]
