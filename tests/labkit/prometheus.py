@@ -22,6 +22,15 @@ START_SECONDS = 60
 QUERY_SECONDS = 60
 
 
+def is_ready(process, port):
+    """Whether the server of a process answers; raises when it has ended."""
+    process.check()
+    with contextlib.suppress(OSError):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=2):
+            return True
+    return None
+
+
 class Forwarder:
     """Passes connections on to a port of this machine, from an address of its own."""
 
@@ -80,7 +89,7 @@ class Prometheus:
         command = [program, f"--config.file={self.config}", f"--storage.tsdb.path={directory}/prometheus"]
         command.append(f"--web.listen-address=127.0.0.1:{self.port}")
         self.process = Process("prometheus", command, os.path.join(directory, "prometheus.log"))
-        wait_for("Prometheus", START_SECONDS, self._is_ready)
+        wait_for("Prometheus", START_SECONDS, lambda: is_ready(self.process, self.port))
         self.apart = self._choose()
 
     def _configure(self, names):
@@ -93,13 +102,6 @@ class Prometheus:
         }
         with open(self.config, "w") as file:
             json.dump(config, file)
-
-    def _is_ready(self):
-        self.process.check()
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=2):
-                return True
-        return None
 
     def _choose(self):
         """Keeps the candidate whose phase is half a period from `a`'s; says how far it is, in seconds."""

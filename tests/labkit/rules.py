@@ -1,7 +1,6 @@
 """What alerts/ and grafana/ cost a Prometheus: a simulated cluster of a fair size, exporters, and a real server that
 evaluates all rules, then none; and how long each query of the dashboards takes it."""
 
-import contextlib
 import json
 import os
 import re
@@ -14,6 +13,7 @@ import scale_clusters as clusters
 from cluster import free_ports
 from exporter import Exporter
 from processes import Process, note, wait_for
+from prometheus import is_ready
 
 PERIOD = 15
 START_SECONDS, FIRST_PASS_SECONDS, QUERY_SECONDS = 60, 300, 60
@@ -43,7 +43,7 @@ class Server:
         command = [program, f"--config.file={self.config}", f"--storage.tsdb.path={directory}/prometheus"]
         command.append(f"--web.listen-address=127.0.0.1:{self.port}")
         self.process = Process("prometheus", command, os.path.join(directory, "prometheus.log"))
-        wait_for("Prometheus", START_SECONDS, self._is_ready)
+        wait_for("Prometheus", START_SECONDS, lambda: is_ready(self.process, self.port))
 
     def _configure(self, rules):
         config = {
@@ -53,13 +53,6 @@ class Server:
         }
         with open(self.config, "w") as file:
             json.dump(config, file)
-
-    def _is_ready(self):
-        self.process.check()
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=2):
-                return True
-        return None
 
     def drop_rules(self):
         self._configure([])
