@@ -49,8 +49,9 @@ fn alike(rule: &str, answer: &[Series], other: SocketAddr) -> Result<usize, Stri
     let near = |a: f64, b: f64| a == b || (!exact && (a - b).abs() <= APART.max(APART_SHARE * b.abs()));
     let same = pair.len() == single.len()
         && pair.iter().all(|(labels, value)| single.get(labels).is_some_and(|of_single| near(*value, *of_single)));
-    // Where the job is no label both would be one.
-    let told = answer.iter().all(|(labels, _)| labels.contains_key("job"));
+    // Where the job is no label both would be one; a limit that holds for all has no label but its name.
+    let of_all = |labels: &BTreeMap<String, String>| rule.ends_with(":limit") && labels.keys().eq(["__name__"]);
+    let told = answer.iter().all(|(labels, _)| labels.contains_key("job") || of_all(labels));
     if same && told { Ok(pair.len()) } else { Err(format!("{rule}: two replicas: {pair:#?}\none: {single:#?}")) }
 }
 
