@@ -50,6 +50,14 @@ impl Interest {
         self.0.is_none()
     }
 
+    /// How many partitions of a topic are wanted and in its sample.
+    pub(super) fn count(&self, topic: TopicIx, table: &TopicTable) -> usize {
+        match &self.0 {
+            None => table.asked(),
+            Some(_) => (0..table.asked()).filter(|place| self.has_partition(topic, *place)).count(),
+        }
+    }
+
     /// The existing topics of which partitions are wanted that were not before.
     pub(super) fn grown_since(&self, before: &Self, world: &World) -> Vec<TopicIx> {
         let is_new = |ix: &TopicIx| {

@@ -13,7 +13,7 @@ use super::report::{CacheUse, PassReport};
 use crate::kafka::KafkaApi;
 use crate::model::OffsetSpec;
 use crate::schedule::{Answer, TopicItem};
-use crate::state::{CollectorName, CommitChange, GroupTable, TopicIx, TopicTable, World};
+use crate::state::{CollectorName, CommitChange, GroupTable, TopicIx, World};
 
 /// The most ticks between two looks at the brokers while something fails, as a power of two.
 const MAX_DOUBLINGS: u32 = 4;
@@ -89,16 +89,17 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     /// Finds out anew whose offsets are wanted, where that is not all, and has what was not wanted before asked for at this
     /// tick. What is not wanted any more is forgotten. Returns the topics of which more is wanted than before.
     pub(super) fn follow_interest(&mut self) -> Vec<TopicIx> {
+        if self.world.scope.is_cluster() {
+            return Vec::new();
+        }
         let interest = Interest::of(&self.world);
         let grown = interest.grown_since(&self.interest, &self.world);
         self.interest = interest;
-        if !self.interest.is_everything() {
-            let (world, interest) = (&mut self.world, &self.interest);
-            for ix in world.topic_order.clone().iter() {
-                world.forget_offsets(*ix, |place| interest.has_partition(*ix, place));
-            }
-            self.follow_topics();
+        let (world, interest) = (&mut self.world, &self.interest);
+        for ix in world.topic_order.clone().iter() {
+            world.forget_offsets(*ix, |place| interest.has_partition(*ix, place));
         }
+        self.follow_topics();
         for topic in &grown {
             if let Some((item, _)) = self.scheduler.topic_mut(*topic) {
                 item.wake();
@@ -131,10 +132,7 @@ impl<K: KafkaApi, C: Clock + Clone> Poller<K, C> {
     pub(super) fn follow(&mut self) {
         self.follow_topics();
         let (world, interest) = (&self.world, &self.interest);
-        let is_counted = |ix: TopicIx, place: usize| interest.has_partition(ix, place);
-        let asked =
-            |(ix, table): (TopicIx, &Arc<TopicTable>)| (0..table.asked()).filter(|at| is_counted(ix, *at)).count();
-        let partitions: usize = world.topics_by_name().map(asked).sum();
+        let partitions: usize = world.topics_by_name().map(|(ix, table)| interest.count(ix, table)).sum();
         let committed = world.groups.iter().filter_map(|group| group.commits.as_ref());
         let rows: usize = committed.map(|commits| commits.partitions.len()).sum();
         self.scheduler.resize(partitions + rows);
