@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::collect::{Clock, Locate, Located, PassReport, PollSettings, Poller, ScopeRule};
+use crate::collect::{Clock, Locate, Located, PassReport, PollSettings, Poller, ScopeRule, TestClock};
 use crate::derive::Snapshot;
 use crate::kafka::fake::FakeKafka;
 use crate::kafka::{Cause, Operation};
 use crate::metrics::ClusterSource;
 use crate::metrics::exposition::{ClusterView, Exposition, Format, View};
-use crate::model::{Broker, BrokerId, Instants, KafkaCode, Moment, NamePredicate, PartitionId, WallTime};
+use crate::model::{Broker, BrokerId, KafkaCode, Moment, NamePredicate, PartitionId};
 use crate::schedule::{BoundsRules, Budget, Rhythm, Rules};
 use crate::state::{CollectorName, Scope, TopicTable};
 use crate::track::{Named, TrackSettings, Tracker};
@@ -20,16 +20,6 @@ use crate::track::{Named, TrackSettings, Tracker};
 const INTERVAL_MS: u64 = 15_000;
 /// The shortest interval, unless configured.
 const STEP_MS: u64 = 5_000;
-
-#[derive(Debug, Clone, Default)]
-struct TestClock(Arc<AtomicU64>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Instants {
-        let now = self.0.load(Ordering::Relaxed);
-        Instants { moment: Moment(now), wall: WallTime(i64::try_from(now).unwrap()) }
-    }
-}
 
 /// One exporter.
 struct One {

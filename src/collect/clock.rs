@@ -55,3 +55,22 @@ impl Clock for SystemClock {
         Duration::new(seconds, u32::try_from(used.tv_nsec).unwrap_or(0))
     }
 }
+
+/// A clock that tests turn.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::{Arc, Clock, Instants, Moment, WallTime};
+
+    /// Tells its milliseconds on both clocks.
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct TestClock(pub(crate) Arc<AtomicU64>);
+
+    impl Clock for TestClock {
+        fn now(&self) -> Instants {
+            let now = self.0.load(Ordering::Relaxed);
+            Instants { moment: Moment(now), wall: WallTime(i64::try_from(now).unwrap_or(i64::MAX)) }
+        }
+    }
+}

@@ -22,6 +22,8 @@ mod streamed;
 mod times;
 mod topics;
 
+#[cfg(test)]
+pub(crate) use clock::testing::TestClock;
 pub use clock::{Clock, SystemClock};
 pub use cpu::CpuMeter;
 pub use limits::{CallLimits, ClusterLimit};

@@ -9,7 +9,7 @@ mod stream;
 mod times;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
@@ -24,17 +24,6 @@ use crate::state::CollectorName;
 
 const INTERVAL: Duration = Duration::from_secs(15);
 const MAX_AGE: Duration = Duration::from_secs(120);
-
-/// A clock that the test turns.
-#[derive(Debug, Clone, Default)]
-struct TestClock(Arc<AtomicU64>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Instants {
-        let now = self.0.load(Ordering::Relaxed);
-        Instants { moment: Moment(now), wall: WallTime(i64::try_from(now).unwrap()) }
-    }
-}
 
 /// A fake cluster with a poller of it.
 struct Bench {
