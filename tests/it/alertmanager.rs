@@ -1,17 +1,13 @@
 //! A real Alertmanager with the shipped configuration; its receivers are one webhook.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::http;
 use crate::process::{Process, mortal};
+use crate::prometheus::until_ready;
 use crate::tools::{free_ports, installed, scratch};
-use crate::wait::eventually;
-
-/// How long an Alertmanager may take until it answers.
-const START: Duration = Duration::from_secs(60);
 
 /// A running Alertmanager; dropping it ends it.
 pub(crate) struct Alertmanager {
@@ -46,13 +42,7 @@ impl Alertmanager {
         command.arg("--cluster.listen-address=");
         let process = Process::start("alertmanager", command, &dir.path().join("alertmanager.log"));
         let server = Self { address, process, _dir: dir };
-        eventually("Alertmanager is ready", START, || {
-            if let Some(status) = server.process.ended() {
-                panic!("Alertmanager ended: {status}\n{}", server.process.tail());
-            }
-            let response = http::get(address, "/-/ready", &[])?;
-            (response.status == 200).then_some(()).ok_or_else(|| response.text())
-        });
+        until_ready("Alertmanager", &server.process, address);
         server
     }
 

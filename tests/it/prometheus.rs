@@ -14,7 +14,7 @@ use crate::process::{Process, mortal, spawn};
 use crate::tools::{free_ports, installed, scratch};
 use crate::wait::eventually;
 
-/// How long a Prometheus may take until it answers.
+/// How long a Prometheus or an Alertmanager may take until it answers.
 const START: Duration = Duration::from_secs(60);
 
 /// What `promtool check metrics` complains of, a line each; panics where it cannot even read the body.
@@ -106,13 +106,7 @@ impl Builder {
         command.arg(format!("--web.listen-address={address}"));
         let process = Process::start("prometheus", command, &dir.path().join("prometheus.log"));
         let server = Prometheus { address, process, _dir: dir };
-        eventually("Prometheus is ready", START, || {
-            if let Some(status) = server.process.ended() {
-                panic!("Prometheus ended: {status}\n{}", server.process.tail());
-            }
-            let response = http::get(address, "/-/ready", &[])?;
-            (response.status == 200).then_some(()).ok_or_else(|| response.text())
-        });
+        until_ready("Prometheus", &server.process, address);
         server
     }
 
@@ -135,6 +129,18 @@ impl Builder {
         });
         document.to_string()
     }
+}
+
+/// Waits until a server of Prometheus's kind is ready; panics with its last words when it ends instead.
+#[track_caller]
+pub(crate) fn until_ready(name: &str, process: &Process, address: SocketAddr) {
+    eventually(&format!("{name} is ready"), START, || {
+        if let Some(status) = process.ended() {
+            panic!("{name} ended: {status}\n{}", process.tail());
+        }
+        let response = http::get(address, "/-/ready", &[])?;
+        (response.status == 200).then_some(()).ok_or_else(|| response.text())
+    });
 }
 
 /// A series and its value in a query's answer.
